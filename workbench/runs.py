@@ -1,0 +1,258 @@
+"""A run's folder: what is written, how it is read back.
+
+    runs/NAME/session.toml      the session, frozen
+              environment.json  versions, device, git revision, data fingerprint
+              metrics.jsonl     a line a logged step or evaluation (keys: `METRICS`)
+              samples.jsonl     answers given while it trained
+              events.jsonl      what happened: started, checkpoint, stopped, finished, failed …
+              worker.log        what libraries printed
+              checkpoints/      checkpoint-STEP/
+              lock              held by the process that trains
+
+Whoever holds the lock writes; anyone may read at any time, a torn last line included. A run whose
+last word is "running" and whose lock nobody holds was interrupted. Knows nothing of torch.
+"""
+
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from workbench import session as sessions
+from workbench.protocol import RunState, RunStatus
+from workbench.session import Session
+
+METRICS = {
+    "step": "optimiser steps done",
+    "time": "seconds since 1970",
+    "epoch": "passes over the rows",
+    "loss": "mean loss of training since the last line, in nats a token trained on",
+    "eval_loss": "mean loss over the evaluation rows",
+    "learning_rate": "of the step",
+    "grad_norm": "before clipping",
+    "tokens_per_second": "tokens of text (no padding) trained on, a second of training",
+    "tokens": "tokens of text seen so far",
+    "memory": "bytes: resident memory of the process, or allocated on the GPU",
+    "memory_peak": "bytes: the most so far",
+    "seconds": "seconds trained so far, over all resumptions",
+    "gpus": "list of {name, load (0…1), memory, memory_total (bytes), temperature (°C)}",
+}
+ENDED: dict[str, RunState] = {"finished": "finished", "stopped": "stopped", "failed": "failed"}
+
+
+class RunError(Exception):
+    """A run that cannot be made, found or written; the text is one sentence for the person."""
+
+
+class Run:
+    """A run's folder, open for writing by this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: dict[str, IO[bytes]] = {}
+        self.lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self.lock)
+            raise RunError(
+                f"{folder.name} is being trained by another process; attach to it instead."
+            ) from None
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @classmethod
+    def create(
+        cls, workspace: Path, name: str, session: Session, environment: dict[str, Any]
+    ) -> "Run":
+        """Make a new run's folder and lock it.
+
+        Raises:
+            RunError: when there is a run of that name, or it cannot be written.
+        """
+        folder = workspace / "runs" / name
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+            (folder / "checkpoints").mkdir()
+            run = cls(folder)
+            sessions.save(session, folder / "session.toml")
+            text = json.dumps(environment, indent=2, default=str)
+            sessions.replace_file(folder / "environment.json", text + "\n")
+        except FileExistsError:
+            raise RunError(f"There is already a run {name}; choose another name.") from None
+        except sessions.SessionError as error:
+            raise RunError(str(error)) from None
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made: {error.strerror}.") from None
+        return run
+
+    def append(self, file: str, line: dict[str, Any]) -> None:
+        """Append a JSON line to one of the run's files: whole, and at once.
+
+        Raises:
+            RunError: when it cannot be written (such as no space left).
+        """
+        try:
+            if file not in self.files:
+                path = self.folder / f"{file}.jsonl"
+                mend_torn_line(path)
+                self.files[file] = path.open("ab", buffering=0)
+            self.files[file].write(json.dumps(line, default=str).encode() + b"\n")
+        except OSError as error:
+            raise RunError(
+                f"{self.folder / file}.jsonl cannot be written: {error.strerror}. "
+                "Make room, then resume the run from its last checkpoint."
+            ) from None
+
+    def metrics(self, **values: Any) -> None:
+        self.append("metrics", {"time": time.time(), **values})
+
+    def event(self, kind: str, **values: Any) -> None:
+        self.append("events", {"time": time.time(), "event": kind, "pid": os.getpid(), **values})
+
+    def sample(self, **values: Any) -> None:
+        self.append("samples", {"time": time.time(), **values})
+
+    def close(self) -> None:
+        for file in self.files.values():
+            with suppress(OSError):
+                file.close()
+        self.files.clear()
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+
+def mend_torn_line(path: Path) -> None:
+    """End a last line that a killed writer left open, so that the next starts on its own."""
+    with suppress(FileNotFoundError), path.open("rb+") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+
+
+class Tail:
+    """Reads a growing file of JSON lines, each once; lines that are no JSON are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.position, self.rest = path, 0, b""
+
+    def read(self) -> list[dict[str, Any]]:
+        """The lines that have come since the last call."""
+        try:
+            with self.path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self.position:  # begun anew
+                    self.position, self.rest = 0, b""
+                file.seek(self.position)
+                new = file.read()
+        except OSError:
+            return []
+        self.position += len(new)
+        *lines, self.rest = (self.rest + new).split(b"\n")
+        found = []
+        for line in lines:
+            with suppress(ValueError):
+                if isinstance(value := json.loads(line), dict):
+                    found.append(value)
+        return found
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is training this run now."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def status(folder: Path) -> RunStatus:
+    """What became of a run, from its files."""
+    state: RunState = "running"
+    message, total, step = "", 0, 0
+    for event in Tail(folder / "events.jsonl").read():
+        kind = str(event.get("event"))
+        total = int(event.get("total_steps") or total)
+        step = int(event.get("step") or step)
+        if kind in ("started", "resumed"):
+            state, message = "running", ""
+        elif kind in ENDED:
+            state, message = ENDED[kind], str(event.get("message", ""))
+    for line in Tail(folder / "metrics.jsonl").read()[-1:]:
+        step = max(step, int(line.get("step") or 0))
+    if state == "running" and not is_locked(folder):
+        state = "interrupted"
+        message = "Its process ended without a word; resume it from its last checkpoint."
+    return RunStatus(
+        name=folder.name,
+        folder=str(folder),
+        state=state,
+        step=step,
+        total_steps=total,
+        message=message,
+    )
+
+
+def find(workspace: Path) -> list[Path]:
+    """The folders of the workspace's runs, the one begun last at the end."""
+    with suppress(OSError):
+        found = [
+            (entry.stat().st_mtime, Path(entry.path).parent)
+            for folder in os.scandir(workspace / "runs")
+            if folder.is_dir()
+            for entry in os.scandir(folder.path)
+            if entry.name == "session.toml"
+        ]
+        return [folder for _, folder in sorted(found)]
+    return []
+
+
+def new_name(workspace: Path, stem: str) -> str:
+    """A name that no run has yet: the stem and a number."""
+    stem = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run"
+    numbers = [0]
+    with suppress(OSError):
+        for entry in os.scandir(workspace / "runs"):
+            if match := re.fullmatch(re.escape(stem) + r"-(\d+)", entry.name):
+                numbers.append(int(match[1]))
+    return f"{stem}-{max(numbers) + 1}"
+
+
+def finished_checkpoints(folder: Path) -> Iterator[tuple[int, Path]]:
+    """(step, folder) of each checkpoint that was written to its end and is still there, in order.
+
+    An event is appended once a checkpoint is whole, so one cut short by a kill has none.
+    """
+    steps = {
+        int(event["step"])
+        for event in Tail(folder / "events.jsonl").read()
+        if event.get("event") == "checkpoint" and "step" in event
+    }
+    for step in sorted(steps):
+        path = folder / "checkpoints" / f"checkpoint-{step}"
+        if (path / "trainer_state.json").exists():
+            yield step, path
+
+
+def last_checkpoint(folder: Path) -> tuple[int, Path] | None:
+    """The newest whole checkpoint: its step and its folder."""
+    return next(iter(reversed(list(finished_checkpoints(folder)))), None)

@@ -1,0 +1,63 @@
+"""One table of actions: key bindings, command palette, help and footer all come from it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Group = Literal["Panes", "Prompt", "Training", "Session", "Look"]
+
+
+@dataclass(frozen=True)
+class Action:
+    name: str  # the App has a method action_NAME
+    keys: str  # comma-separated, the first one is shown; Textual's names
+    label: str  # a few words: footer and palette
+    help: str  # one sentence
+    group: Group
+    footer: bool = False
+    typing: bool = True  # the key works while one types in an editor, too
+
+
+# ctrl+s, ctrl+q, ctrl+b, ctrl+a and ctrl+enter are swallowed by terminals, tmux or flow control:
+# nothing relies on them.
+ACTIONS = (
+    Action("help", "f1,question_mark", "Help", "Every key and what it does.", "Look", footer=True),
+    Action("pane('dataset')", "f2", "Dataset", "Go to the rows.", "Panes", footer=True),
+    Action("pane('prompt')", "f3", "Prompt", "Go to the prompt's editor.", "Panes", footer=True),
+    Action("pane('output')", "f4", "Output", "Go to the answers.", "Panes", footer=True),
+    Action(
+        "generate",
+        "f5,ctrl+j,alt+enter",
+        "Generate",
+        "Send the prompt, filled from the selected row, to the model.",
+        "Prompt",
+        footer=True,
+    ),
+    Action("pane('monitor')", "f6", "Monitor", "Go to the run's figures.", "Panes", footer=True),
+    Action(
+        "train",
+        "f7",
+        "Train",
+        "Start fine-tuning on the rows, or stop the run with a checkpoint.",
+        "Training",
+        footer=True,
+    ),
+    Action("measure", "f8", "Measure", "Score the prompt on the evaluation rows.", "Prompt", footer=True),
+    Action("exact", "f9", "Exact text", "Show exactly what the model gets, token by token.", "Prompt", footer=True),
+    Action("quit", "f10,ctrl+q", "Quit", "Leave; a run under way may go on.", "Session", footer=True),
+    Action("stop", "escape", "Stop", "Stop the answer or the measuring under way.", "Prompt"),
+    Action("resume", "ctrl+r", "Resume run", "Go on with the shown run from its last checkpoint.", "Training"),
+    Action("previous_run", "alt+left", "Earlier run", "Show the run before this one.", "Training"),
+    Action("next_run", "alt+right", "Later run", "Show the run after this one.", "Training"),
+    Action("use_run", "alt+u", "Use this run's adapter", "Answer from the shown run's last checkpoint.", "Training"),
+    Action("zoom", "ctrl+t", "Zoom pane", "Give the whole screen to this pane, or back.", "Panes"),
+    Action("go_to_row", "ctrl+g", "Go to row", "Jump to a row by its number.", "Panes"),
+    Action("next_prompt", "ctrl+n", "Next prompt", "Change to the next wording.", "Prompt"),
+    Action("duplicate_prompt", "alt+n", "New wording", "Copy this wording and vary the copy.", "Prompt"),
+    Action("delete_prompt", "alt+d", "Delete wording", "Remove this wording from the session.", "Prompt"),
+    Action("settings", "f12,alt+e", "Settings", "Change any setting of the session.", "Session"),
+    Action("open_session", "ctrl+o", "Open session", "Open another session.", "Session"),
+    Action("save", "alt+s,ctrl+s", "Save", "Write the session now; it also saves itself.", "Session"),
+    Action("log", "ctrl+l", "Log", "Show what the worker and its libraries said.", "Look"),
+    Action("theme", "alt+t", "Theme", "Change the colours.", "Look"),
+    Action("copy", "alt+c", "Copy", "Copy the selected row, the exact prompt or the answer.", "Look"),
+)
