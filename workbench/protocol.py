@@ -4,7 +4,9 @@ A request has an `id`; an event names in `request` the request that it answers, 
 for everyone attached. Requests and events travel as JSON lines. Knows nothing of how they travel.
 """
 
-from typing import Any, Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -153,6 +155,9 @@ class Progress(Event):
     unit: str = ""
     seconds_left: float = -1
 
+    def merge(self, later: "Progress") -> "Progress | None":
+        return later if later.request == self.request else None
+
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     name: str
@@ -285,7 +290,9 @@ class TrainingEnded(Event):
 
 
 class HostLost(Event):
-    """Made by the Link: the Worker's process is gone. `restarted`: a new one answers now."""
+    """Made by the Link: the Worker's process is gone, and with it all that was asked of it.
+
+    `restarted`: a new one answers now; it has no dataset and no model open yet."""
 
     message: str
     restarted: bool
@@ -328,3 +335,19 @@ AnyEvent = (
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(AnyRequest).decode
 decode_event = msgspec.json.Decoder(AnyEvent).decode
+
+
+class Link(Protocol):
+    """The app's end of the line to a Worker, wherever that lives."""
+
+    log_path: Path | None  # what the Worker's libraries print
+    survives: bool  # a run goes on when this process ends
+
+    def start(self, on_event: Callable[[AnyEvent], None]) -> None:
+        """Begin; returns at once. Events arrive on another thread, coalesced to 20 a second."""
+
+    def send(self, request: AnyRequest) -> int:
+        """Give the request an id and pass it on; returns the id at once and never raises."""
+
+    def close(self) -> None:
+        """Detach. The host goes on by its own rules; without one, a run stops first."""

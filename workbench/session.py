@@ -145,7 +145,9 @@ class Session(Section):
     description: str = ""
     model: ModelSettings = ModelSettings()
     dataset: DatasetSettings = DatasetSettings()
-    active_prompt: Annotated[str, Meta(description="Name of the prompt in use; empty: the first.")] = ""
+    active_prompt: Annotated[
+        str, Meta(description="Name of the prompt in use; empty: the first.")
+    ] = ""
     prompts: Annotated[list[Prompt], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: [Prompt()]
     )
@@ -184,7 +186,9 @@ def loads(text: str, name: str = "session") -> Session:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SessionError(f"{name} is not valid TOML: {error}. Correct it and try again.") from None
+        raise SessionError(
+            f"{name} is not valid TOML: {error}. Correct it and try again."
+        ) from None
     try:
         session = msgspec.convert(document, Session)
     except msgspec.ValidationError as error:

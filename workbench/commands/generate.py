@@ -1,0 +1,109 @@
+"""`workbench generate`: an answer to the session's prompt for a row of its dataset."""
+
+import json
+import sys
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from msgspec.structs import replace
+
+from workbench import session as sessions
+from workbench.commands.client import Client, connected, progress
+from workbench.commands.starting import find_session
+from workbench.protocol import (
+    Generate,
+    GenerationFinished,
+    GenerationStarted,
+    OpenDataset,
+    ReadRow,
+    Row,
+    Tokens,
+    Values,
+    Weights,
+)
+from workbench.session import Session, SessionError
+from workbench.text import literal
+
+BOTH: tuple[Weights, ...] = ("base", "tuned")
+
+
+def choose_prompt(session: Session, name: str) -> Session:
+    """The session with this one of its prompts in use."""
+    if not name:
+        return session
+    names = [prompt.name for prompt in session.prompts]
+    if name not in names:
+        raise SessionError(
+            f"There is no prompt {name} in the session; there is {', '.join(names)}."
+        )
+    return replace(session, active_prompt=name)
+
+
+def choose_adapter(session: Session, adapter: str) -> Session:
+    if not adapter:
+        return session
+    return replace(session, model=replace(session.model, adapter=adapter))
+
+
+def read_row(client: Client, session: Session, folder: Path, row: int) -> Values:
+    client.answer(OpenDataset(dataset=session.dataset, folder=str(folder)))
+    found = client.answer(ReadRow(index=row))
+    assert isinstance(found, Row)
+    return found.values
+
+
+def generate(
+    word: str,
+    *,
+    row: int | None,
+    prompt: str,
+    adapter: str,
+    weights: str,
+    in_process: bool,
+    as_json: bool,
+) -> int:
+    """Stream the answer to stdout; the figures go to stderr, or with it as JSON."""
+    path, _ = find_session(word)
+    session = choose_adapter(choose_prompt(sessions.load(path), prompt), adapter)
+    folder = sessions.workspace(path)
+    index = session.layout.row if row is None else row
+    wanted = BOTH if weights == "both" else (cast(Weights, weights),)
+    answers = []
+    with connected(path, in_process) as client, progress() as show:
+        values = read_row(client, session, folder, index)
+        request = Generate(
+            model=session.model,
+            folder=str(folder),
+            prompt=session.prompt(),
+            values=values,
+            generation=session.generation,
+            weights=wanted,
+        )
+        for event in client.ask(request):
+            show(event)
+            if isinstance(event, GenerationFinished):
+                answers.append({"row": index, **msgspec.to_builtins(event)})
+            if as_json:
+                continue
+            if isinstance(event, GenerationStarted) and (len(wanted) > 1 or event.step >= 0):
+                step = f", step {event.step}" if event.step >= 0 else ""
+                print(f"[{event.weights}{step}]", file=sys.stderr, flush=True)
+            elif isinstance(event, Tokens):
+                # To a terminal literally; into a file or a pipe as the model wrote it.
+                print(
+                    literal(event.text) if sys.stdout.isatty() else event.text, end="", flush=True
+                )
+            elif isinstance(event, GenerationFinished):
+                print(flush=True)
+                print(
+                    f"{event.tokens} tokens, first after {event.seconds_to_first:.2f} s, "
+                    f"{event.tokens_per_second:.1f} tokens/s, {event.reason}",
+                    file=sys.stderr,
+                )
+    if as_json:
+        for answer in answers:
+            del answer["request"]
+            answer.pop("type", None)
+        print(json.dumps({"prompt": session.prompt().name, "answers": answers}))
+    return 0

@@ -1,0 +1,165 @@
+"""All of a Worker behind one door: takes requests, tells events. Both hosts are made of it."""
+
+import os
+import threading
+from collections.abc import Callable
+
+from workbench import __version__
+from workbench.protocol import (
+    AnyEvent,
+    AnyRequest,
+    Cancel,
+    DatasetOpened,
+    Done,
+    Evaluate,
+    Failed,
+    Generate,
+    Hello,
+    LoadModel,
+    ModelLoaded,
+    OpenDataset,
+    PromptRendered,
+    ReadRow,
+    ReadRows,
+    RenderPrompt,
+    Row,
+    Rows,
+    Shutdown,
+    StartTraining,
+    StopTraining,
+    Welcome,
+)
+from workbench.worker.desks import DataDesk, PromptDesk
+from workbench.worker.lane import Job
+from workbench.worker.thread import Worker
+
+Tell = Callable[[AnyEvent], None]
+LAST = (Done, Failed)  # events after which any request is over
+SINGLE = (OpenDataset, ReadRows, ReadRow, RenderPrompt, LoadModel)  # over with their one answer
+ANSWERS = (DatasetOpened, Rows, Row, PromptRendered, ModelLoaded)
+
+
+class Service:
+    """The Worker and the desks, and who listens to them."""
+
+    def __init__(self, session_path: str = "") -> None:
+        self.session_path = session_path
+        self.listeners: list[Tell] = []
+        self.jobs: dict[tuple[Tell, int], Job] = {}  # (listener, request) → job
+        self.lock = threading.Lock()
+        self.ended = threading.Event()
+        self.worker = Worker(self.broadcast)
+        self.data, self.prompts = DataDesk(), PromptDesk()
+        self.lanes = {
+            OpenDataset: self.data,
+            ReadRows: self.data,
+            ReadRow: self.data,
+            RenderPrompt: self.prompts,
+            LoadModel: self.worker,
+            Generate: self.worker,
+            Evaluate: self.worker,
+            StartTraining: self.worker,
+        }
+        for lane in (self.worker, self.data, self.prompts):
+            lane.start()
+
+    def attach(self, tell: Tell) -> None:
+        """Have the news told to this listener, too."""
+        with self.lock:
+            self.listeners.append(tell)
+
+    def detach(self, tell: Tell) -> None:
+        """Forget a listener; what it asked for (but a run) is given up."""
+        with self.lock:
+            if tell in self.listeners:
+                self.listeners.remove(tell)
+            jobs = [job for (who, _), job in self.jobs.items() if who == tell]
+        for job in jobs:
+            if not isinstance(job.request, StartTraining | LoadModel):
+                job.stopped.set()
+
+    def broadcast(self, event: AnyEvent) -> None:
+        with self.lock:
+            listeners = list(self.listeners)
+        for tell in listeners:
+            tell(event)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work that must not be given up when nobody looks."""
+        with self.lock:
+            waiting = any(isinstance(job.request, StartTraining) for job in self.jobs.values())
+        return waiting or self.worker.run_status is not None
+
+    def submit(self, request: AnyRequest, tell: Tell) -> None:
+        """Take a request; its events are told to `tell`, on any thread. Returns at once."""
+        match request:
+            case Hello():
+                tell(self.welcome(request.id))
+            case Cancel():
+                with self.lock:
+                    job = self.jobs.get((tell, request.target))
+                if job:
+                    job.stopped.set()
+                    if isinstance(job.request, StartTraining):
+                        self.stop_training()
+            case StopTraining():
+                if self.busy:
+                    self.stop_training()
+                    tell(Done(request=request.id))
+                else:
+                    tell(Failed(request=request.id, message="No run is under way."))
+            case Shutdown():
+                tell(Done(request=request.id))
+                self.end()
+            case _:
+                self.start(request, tell)
+
+    def stop_training(self) -> None:
+        """Stop the run under way with a checkpoint, or give up the one that waits to begin."""
+        self.worker.stop_run.set()
+        with self.lock:
+            jobs = [job for job in self.jobs.values() if isinstance(job.request, StartTraining)]
+        for job in jobs:
+            job.stopped.set()
+
+    def start(self, request: AnyRequest, tell: Tell) -> None:
+        key = (tell, request.id)
+
+        def report(event: AnyEvent) -> None:
+            # Requests with one answer (rows, a rendered prompt) end with it, the others with LAST.
+            if isinstance(event, LAST) or (type(request) in SINGLE and type(event) in ANSWERS):
+                with self.lock:
+                    self.jobs.pop(key, None)
+            tell(event)
+
+        job = Job(request, report)
+        with self.lock:
+            self.jobs[key] = job
+        self.lanes[type(request)].put(job)
+
+    def welcome(self, request: int) -> Welcome:
+        loaded = self.worker.loaded
+        return Welcome(
+            request=request,
+            version=__version__,
+            pid=os.getpid(),
+            model=loaded.status() if loaded is not None else None,
+            run=self.worker.run_status,
+            session_path=self.session_path,
+        )
+
+    def end(self) -> None:
+        """Stop a run with a checkpoint, give up the rest, end the threads. Returns at once."""
+        with self.lock:
+            jobs = list(self.jobs.values())
+        for job in jobs:
+            job.stopped.set()
+        self.worker.stop_run.set()
+        for lane in (self.worker, self.data, self.prompts):
+            lane.end()
+        threading.Thread(target=self.wait_for_end, name="end", daemon=True).start()
+
+    def wait_for_end(self) -> None:
+        self.worker.join()
+        self.ended.set()

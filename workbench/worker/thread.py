@@ -1,0 +1,319 @@
+"""The Worker: the one thread that owns the model, runs fine-tuning and inference.
+
+Compiled code and CUDA graphs are bound to the thread that made them, and one model in memory
+serves both jobs, so all of that happens here. While it trains, it works off what was asked in the
+meantime between two optimiser steps, with the weights as they are at that step.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from workbench import runs
+from workbench.protocol import (
+    AnyEvent,
+    Done,
+    Evaluate,
+    Evaluated,
+    Failed,
+    Generate,
+    GenerationFinished,
+    GenerationStarted,
+    LoadModel,
+    ModelLoaded,
+    RunState,
+    RunStatus,
+    StartTraining,
+    Tokens,
+    TrainingAdvanced,
+    TrainingEnded,
+    TrainingStarted,
+    Weights,
+)
+from workbench.session import ModelSettings
+from workbench.worker.lane import Job, Lane, RefusedError, sentence
+from workbench.worker.output import redirected
+
+if TYPE_CHECKING:
+    from workbench.inference.model import LoadedModel
+
+
+class Worker(Lane):
+    """Loads a model, answers from it, measures it, trains it.
+
+    Args:
+        broadcast: tells everyone attached.
+    """
+
+    def __init__(self, broadcast: Callable[[AnyEvent], None]) -> None:
+        super().__init__("worker")
+        self.broadcast = broadcast
+        self.loaded: LoadedModel | None = None
+        self.run_status: RunStatus | None = None  # of the run under way, else None
+        self.stop_run = threading.Event()
+        self.handlers = {
+            LoadModel: self.load,
+            Generate: self.generate,
+            Evaluate: self.evaluate,
+            StartTraining: self.train,
+        }
+
+    # --- the model -------------------------------------------------------------------------
+
+    def load(self, request: LoadModel, job: Job) -> None:
+        loaded = self.ready(request.model, Path(request.folder), job)
+        job.tell(ModelLoaded(request=job.id, model=loaded.status()))
+
+    def ready(self, model: ModelSettings, folder: Path, job: Job) -> "LoadedModel":
+        """The model asked for, in memory: the one that is there, if it is that one."""
+        if self.run_status is not None:  # a run's own model answers, adapter and all
+            assert self.loaded is not None
+            if replace(model, adapter="") != replace(self.loaded.settings, adapter=""):
+                raise RefusedError(
+                    f"{self.run_status.name} is training {self.loaded.settings.name}: stop it "
+                    f"before loading {model.name}."
+                )
+            return self.loaded
+        if self.loaded is not None:
+            if replace(model, adapter="") == replace(self.loaded.settings, adapter=""):
+                self.fit_adapter(model, folder)
+                return self.loaded
+            self.loaded = None  # its memory is needed for the next one
+        from workbench.inference.model import load_model
+
+        job.progress(f"Loading {model.name}")
+        self.loaded = load_model(model, folder, job.progress)
+        self.broadcast(ModelLoaded(model=self.loaded.status()))
+        return self.loaded
+
+    def fit_adapter(self, model: ModelSettings, folder: Path) -> None:
+        """Attach the adapter that the settings name, where another one is asked for."""
+        assert self.loaded is not None
+        if model.adapter and model.adapter != self.loaded.settings.adapter:
+            self.loaded.attach_adapter(model.adapter, folder)
+            self.broadcast(ModelLoaded(model=self.loaded.status()))
+
+    # --- answers ---------------------------------------------------------------------------
+
+    @property
+    def step(self) -> int:
+        return self.run_status.step if self.run_status else -1
+
+    def available(self, loaded: "LoadedModel", wanted: tuple[Weights, ...]) -> list[Weights]:
+        """Of the weights asked for, those that there are: the base where there is no adapter."""
+        there: list[Weights] = [one for one in wanted if one == "base" or loaded.has_adapter]
+        return there or ["base"]
+
+    def generate(self, request: Generate, job: Job) -> None:
+        from workbench.data import prompting
+        from workbench.inference.generation import generate
+
+        loaded = self.ready(request.model, Path(request.folder), job)
+        ids = prompting.encode_prompt(loaded.tokenizer, request.prompt, request.values)
+        for weights in self.available(loaded, request.weights):
+            if job.stopped.is_set():
+                break
+            job.tell(
+                GenerationStarted(
+                    request=job.id,
+                    weights=weights,
+                    prompt_tokens=len(ids),
+                    step=self.step,
+                    seed=request.generation.seed,
+                    device=str(loaded.device),
+                )
+            )
+
+            def tell(text: str, count: int, weights: Weights = weights) -> None:
+                job.tell(Tokens(request=job.id, weights=weights, text=text, count=count))
+
+            made = generate(loaded, ids, request.generation, weights, job.stopped, tell)
+            finished = GenerationFinished(
+                request=job.id,
+                weights=weights,
+                text=made.text,
+                tokens=made.tokens,
+                seconds_to_first=made.seconds_to_first,
+                tokens_per_second=made.tokens_per_second,
+                reason=made.reason,
+                step=self.step,
+            )
+            job.tell(finished)
+            self.keep_sample(request, finished)
+        job.tell(Done(request=job.id, cancelled=job.stopped.is_set()))
+
+    def keep_sample(self, request: Generate, made: GenerationFinished) -> None:
+        """An answer given during a run belongs to its history."""
+        if self.run is not None and self.step >= 0:
+            self.run.sample(
+                step=made.step,
+                weights=made.weights,
+                prompt=request.prompt.name,
+                values=request.values,
+                text=made.text,
+            )
+
+    run: runs.Run | None = None  # the run under way, open for writing
+
+    def evaluate(self, request: Evaluate, job: Job) -> None:
+        from workbench.data.sources import open_dataset
+        from workbench.inference.evaluation import evaluate
+
+        folder = Path(request.folder)
+        loaded = self.ready(request.model, folder, job)
+        data = open_dataset(request.dataset, folder, job.progress)
+        if data.evaluation is None:
+            raise RefusedError("The dataset has no rows to measure on: name an evaluation_split.")
+        for weights in self.available(loaded, request.weights):
+            if job.stopped.is_set():
+                break
+            name = "with the adapter" if self.run_status or loaded.has_adapter else ""
+
+            def report(what: str, done: float, total: float, unit: str, of: str = name) -> None:
+                job.progress(f"{what} {of}".strip(), done, total, unit)
+
+            begun = time.perf_counter()
+            made = evaluate(
+                loaded,
+                data.evaluation,
+                request.prompt,
+                request.evaluation,
+                weights,
+                request.max_length,
+                job.stopped,
+                report,
+            )
+            if job.stopped.is_set():
+                break
+            job.tell(
+                Evaluated(
+                    request=job.id,
+                    weights=weights,
+                    rows=made.rows,
+                    metric=made.metric,
+                    value=made.value,
+                    low=made.low,
+                    high=made.high,
+                    seconds=time.perf_counter() - begun,
+                    labels=list(made.labels),
+                    confusion=[list(row) for row in made.confusion],
+                    step=self.step,
+                )
+            )
+        job.tell(Done(request=job.id, cancelled=job.stopped.is_set()))
+
+    # --- fine-tuning -----------------------------------------------------------------------
+
+    def train(self, request: StartTraining, job: Job) -> None:
+        if self.run_status is not None:
+            raise RefusedError(f"{self.run_status.name} is under way already; stop it first.")
+        from workbench.data.sources import open_dataset
+        from workbench.training.environment import environment
+        from workbench.training.sft import train
+
+        folder = Path(request.folder)
+        session = request.session
+        checkpoint: Path | None = None
+        self.stop_run.clear()
+        if request.resume:
+            session, checkpoint = self.to_resume(folder / "runs" / request.run)
+        # The run makes an adapter of its own, so the one the session names is not loaded for it.
+        loaded = self.ready(replace(session.model, adapter=""), folder, job)
+        data = open_dataset(session.dataset, folder, job.progress)
+        if job.stopped.is_set():
+            job.tell(Done(request=job.id, cancelled=True))
+            return
+        if request.resume:
+            run = runs.Run(folder / "runs" / request.run)
+        else:
+            name = request.run or runs.new_name(folder, Path(request.session_path).stem)
+            about = environment(loaded, data)
+            about["session"] = request.session_path
+            run = runs.Run.create(folder, name, session, about)
+        self.run = run
+        self.run_status = RunStatus(name=run.name, folder=str(run.folder), state="running")
+        job.tell(TrainingStarted(request=job.id, run=self.run_status))
+        self.broadcast(TrainingStarted(run=self.run_status))
+        state: RunState = "failed"
+        message = ""
+        try:
+            with redirected(run.folder / "worker.log"):
+                state = train(session, loaded, data, run, Hooks(self), checkpoint)
+        except BaseException as error:
+            message = sentence(error)
+            print_error(error, run.folder / "worker.log")
+            with suppress(runs.RunError):  # no space left: the person is told all the same
+                run.event("failed", step=self.step, message=message)
+        finally:
+            run.close()
+            self.run = None
+            ended = replace(self.run_status, state=state, message=message)
+            self.run_status = None
+            loaded.settings = replace(
+                loaded.settings, adapter=run.name if loaded.has_adapter else ""
+            )
+        self.broadcast(TrainingEnded(run=ended))
+        self.broadcast(ModelLoaded(model=loaded.status()))
+        job.tell(Failed(request=job.id, message=message) if message else Done(request=job.id))
+
+    def to_resume(self, folder: Path) -> "tuple[runs.Session, Path]":
+        """The session and the last whole checkpoint of a run."""
+        from workbench import session as sessions
+
+        if not (folder / "session.toml").exists():
+            raise RefusedError(f"There is no run {folder.name} in {folder.parent}.")
+        found = runs.last_checkpoint(folder)
+        if found is None:
+            raise RefusedError(f"{folder.name} has no whole checkpoint to resume from; start anew.")
+        return sessions.load(folder / "session.toml"), found[1]
+
+    def serve_waiting(self, step: int) -> None:
+        """Between two steps of a run: answer what was asked in the meantime."""
+        assert self.run_status is not None
+        if step != self.run_status.step:
+            self.run_status = replace(self.run_status, step=step)
+        while True:
+            try:
+                job = self.queue.get_nowait()
+            except queue.Empty:
+                return
+            if job is None:  # the end: after the run
+                self.stop_run.set()
+                self.queue.put(None)
+                return
+            self.work(job)
+
+
+class Hooks:
+    """What a run asks of the Worker that it runs in."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+
+    def between_steps(self, step: int) -> None:
+        self.worker.serve_waiting(step)
+
+    def stop_requested(self) -> bool:
+        return self.worker.stop_run.is_set()
+
+    def advanced(self, step: int, total_steps: int, what: str) -> None:
+        status = self.worker.run_status
+        assert status is not None
+        self.worker.run_status = status = replace(status, step=step, total_steps=total_steps)
+        self.worker.broadcast(TrainingAdvanced(run=status, what=what))
+
+
+def print_error(error: BaseException, log: Path) -> None:
+    """The traceback, into the run's own log and this process's."""
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    print(text, flush=True)
+    with suppress(OSError), log.open("a", encoding="utf-8") as file:  # no space: see the other log
+        file.write(text)
