@@ -1,0 +1,249 @@
+"""From a row and a prompt to the exact tokens that a model gets.
+
+Knows templates, chat templates and token ids; knows nothing of models or where rows come from.
+Templates are someone else's text: they run in Jinja's sandbox, for a limited time, to a limited
+size.
+"""
+
+import difflib
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from types import FrameType
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+
+from workbench.session import Prompt
+from workbench.text import one_line
+
+LARGEST = 1_000_000  # characters that a template may make; also its largest number
+SECONDS = 2.0  # that a template may run
+IGNORED = -100  # a label on which there is no loss
+MARK = "␞answer␞"  # stands for the answer while the end of its turn is looked for
+
+
+class PromptError(Exception):
+    """A prompt that cannot be filled or encoded; the text is one sentence for the person."""
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, which also refuses the operators and methods that fill the memory."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        sizes = [len(one) for one in (left, right) if isinstance(one, str | list | tuple)]
+        numbers = [abs(one) for one in (left, right) if isinstance(one, int | float)]
+        if operator == "*" and sizes and numbers and sizes[0] * numbers[0] > LARGEST:
+            raise SecurityError(f"it repeats a text to more than {LARGEST:,} characters")
+        if operator == "**" and any(number > 1000 for number in numbers):
+            raise SecurityError("it raises to a power above 1,000")
+        if operator == "%" and isinstance(left, str):
+            raise SecurityError('"%" on a text is not allowed; write the parts one after another')
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Any, function: Any, /, *values: Any, **named: Any) -> Any:
+        # "x".ljust(10**10) and the like are one call, which no time limit can break into
+        for value in (*values, *named.values()):
+            if isinstance(value, int | float) and abs(value) > LARGEST:
+                raise SecurityError(f"it calls a method with a number above {LARGEST:,}")
+        return super().call(context, function, *values, **named)
+
+
+ENVIRONMENT = Sandbox(
+    undefined=jinja2.StrictUndefined, finalize=lambda value: "" if value is None else value
+)
+for _unbounded in ("center", "format", "indent", "batch", "slice"):
+    del ENVIRONMENT.filters[_unbounded]
+
+
+@lru_cache(maxsize=64)
+def compiled(template: str) -> jinja2.Template:
+    return ENVIRONMENT.from_string(template)
+
+
+def render(template: str, values: dict[str, Any]) -> str:
+    """The template filled from a row: `{{ column }}`, or `{{ row["any name"] }}`.
+
+    A value that is missing in the row (None) is filled as nothing.
+
+    Raises:
+        PromptError: naming the line, the unknown variable and the columns there are, or what the
+            template did that is not allowed.
+    """
+    if "{" not in template:
+        return template
+    try:
+        made = compiled(template)
+        pieces: list[str] = []
+        size = 0
+        with time_limit(SECONDS if "{%" in template else 0):
+            for piece in made.generate({"row": values, **values}):
+                pieces.append(piece)
+                size += len(piece)
+                if size > LARGEST:
+                    raise SecurityError(f"it makes more than {LARGEST:,} characters")
+        return "".join(pieces)
+    except jinja2.TemplateSyntaxError as error:
+        raise PromptError(
+            f"The template has an error in line {error.lineno}: {error.message}."
+        ) from None
+    except jinja2.UndefinedError as error:
+        raise PromptError(unknown_variable(template, values, str(error))) from None
+    except (SecurityError, TimeoutError) as error:
+        raise PromptError(f"The template is stopped: {error}.") from None
+    except RecursionError:
+        raise PromptError("The template is stopped: it calls itself without end.") from None
+    except Exception as error:  # whatever an expression does with a value of this row
+        text = one_line(str(error), 200)
+        raise PromptError(f"The template cannot be filled from this row: {text}.") from None
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in a template that runs longer; 0: no limit, at no cost.
+
+    A loop without output gives no control back, and only the main thread gets signals: so its
+    lines are traced.
+    """
+    if not seconds:
+        yield
+        return
+    end = time.monotonic() + seconds
+
+    def line(_frame: FrameType, _event: str, _argument: Any) -> Any:
+        if time.monotonic() > end:
+            raise TimeoutError(f"it runs for more than {seconds:g} seconds")
+        return line
+
+    def call(frame: FrameType, _event: str, _argument: Any) -> Any:
+        return line if frame.f_code.co_filename == "<template>" else None
+
+    before = sys.gettrace()
+    sys.settrace(call)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def unknown_variable(template: str, values: dict[str, Any], message: str) -> str:
+    """The sentence for an undefined variable, with what was probably meant."""
+    from jinja2 import meta
+
+    used = meta.find_undeclared_variables(ENVIRONMENT.parse(template)) - {"row"}
+    columns = ", ".join(one_line(str(name), 60) for name in values) or "none"
+    for name in sorted(used - set(values)):
+        close = difflib.get_close_matches(name, [str(column) for column in values], 1)
+        hint = f'perhaps "{one_line(close[0], 60)}" is meant; ' if close else ""
+        return f'There is no column "{name}"; {hint}the columns are: {columns}.'
+    return f"The template cannot be filled: {one_line(message, 200)}; the columns are: {columns}."
+
+
+def messages(prompt: Prompt, values: dict[str, Any]) -> list[dict[str, str]]:
+    """The chat turns: the system's, if there is one, and the user's, filled from the row."""
+    system = [{"role": "system", "content": prompt.system}] if prompt.system.strip() else []
+    return [*system, {"role": "user", "content": render(prompt.template, values)}]
+
+
+def answer(prompt: Prompt, values: dict[str, Any]) -> str:
+    """The completion, filled from the row, without spaces around it."""
+    return render(prompt.completion, values).strip()
+
+
+def encode_prompt(tokenizer: Any, prompt: Prompt, values: dict[str, Any]) -> list[int]:
+    """The token ids that the model gets, up to where its answer begins.
+
+    With a chat template: the turns and the head of the answer's turn. Without: the system text
+    and the template as plain text, after the tokenizer's own opening token if it has one.
+    """
+    turns = messages(prompt, values)
+    if getattr(tokenizer, "chat_template", None):
+        text = chat_text(tokenizer, turns, head=True)
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    text = "\n\n".join(turn["content"] for turn in turns)
+    ids = list(tokenizer(text, add_special_tokens=True)["input_ids"])
+    # Some tokenizers close every text, which is not where an answer begins.
+    while len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
+        ids.pop()
+    if not ids:
+        raise PromptError("The prompt is empty; write a template.")
+    return ids
+
+
+def encode_answer(tokenizer: Any, prompt: Prompt, text: str) -> list[int]:
+    """The token ids of an answer to the prompt, without the token that ends its turn."""
+    if not getattr(tokenizer, "chat_template", None) and not prompt.template[-1:].isspace():
+        text = f" {text}"  # plain text goes on after a space
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row to learn from: `labels` are the ids of the answer and its end, -100 on the prompt."""
+
+    input_ids: list[int]
+    labels: list[int]
+    answer_length: int  # tokens with a loss
+    cut: bool  # longer than max_length: its end is missing
+
+    @property
+    def answer_lost(self) -> bool:
+        """Nothing of the answer is left to learn from."""
+        return self.answer_length == 0
+
+
+def encode_example(
+    tokenizer: Any, prompt: Prompt, values: dict[str, Any], max_length: int
+) -> Example:
+    """The prompt, the answer and the token that ends its turn; cut after `max_length` tokens."""
+    given = encode_prompt(tokenizer, prompt, values)
+    learnt = [*encode_answer(tokenizer, prompt, answer(prompt, values)), *end_of_turn(tokenizer)]
+    input_ids = [*given, *learnt][:max_length]
+    kept = max(len(input_ids) - len(given), 0)
+    return Example(
+        input_ids=input_ids,
+        labels=[IGNORED] * (len(input_ids) - kept) + learnt[:kept],
+        answer_length=kept,
+        cut=len(given) + len(learnt) > max_length,
+    )
+
+
+def chat_text(tokenizer: Any, turns: list[dict[str, str]], head: bool) -> str:
+    """The turns as the tokenizer's chat template writes them."""
+    try:
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=head))
+    except Exception as error:  # a chat template may refuse with whatever it likes
+        text = one_line(str(error), 200).rstrip(".")
+        hint = " Leave the system text empty and put it in the template." if turns[1:] else ""
+        raise PromptError(f"The model's chat template refuses the prompt: {text}.{hint}") from None
+
+
+@lru_cache(maxsize=4)
+def end_of_turn(tokenizer: Any) -> tuple[int, ...]:
+    """The token that ends an answer: the first that the chat template puts after it, if special.
+
+    It is not always the tokenizer's `eos_token`: Gemma's chat ends a turn with another.
+    """
+    eos = tokenizer.eos_token_id
+    if getattr(tokenizer, "chat_template", None):
+        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": MARK}]
+        try:
+            rest = chat_text(tokenizer, turns, head=False).rpartition(MARK)[2]
+        except PromptError:
+            rest = ""
+        ids = tokenizer(rest.lstrip(), add_special_tokens=False)["input_ids"] if rest else []
+        if ids and ids[0] in set(tokenizer.all_special_ids) | set(added_special(tokenizer)):
+            return (ids[0],)
+    return () if eos is None else (int(eos),)
+
+
+def added_special(tokenizer: Any) -> list[int]:
+    """Ids of the added tokens that are marked as special."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    return [number for number, token in added.items() if token.special]

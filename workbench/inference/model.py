@@ -1,0 +1,281 @@
+"""One model in memory, with or without an adapter, and how it gets there.
+
+Knows weights, devices and adapters; knows nothing of prompts, rows or training.
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+from workbench import runs
+from workbench.inference.device import choose_device, choose_dtype, describe
+from workbench.inference.errors import ModelError, reason
+from workbench.inference.locate import check_weights, locate
+from workbench.inference.tokenizer import quiet, tokenizer_in
+from workbench.protocol import ModelStatus, Weights
+from workbench.session import ModelSettings
+
+__all__ = ["LoadedModel", "ModelError", "load_model"]
+
+Report = Callable[[str, float, float, str], None]
+
+
+class LoadedModel:
+    """A causal language model and its tokenizer; at most one adapter lies over its weights."""
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        dtype_reason: str = "",
+    ) -> None:
+        self.settings = settings
+        self.model: Any = model.eval()
+        self.tokenizer: Any = tokenizer
+        self.device: torch.device = model.device
+        self.dtype: torch.dtype = model.dtype
+        self.dtype_reason = dtype_reason
+        self.adapter = ""  # where the adapter in memory comes from
+        self.context_length = context_length(model.config, tokenizer)
+        self.end_tokens = end_tokens(model, tokenizer)
+        self.pad_token: int = first(tokenizer.pad_token_id, *self.end_tokens, 0)
+        # What a repository's generation_config.json says must not leak into what the session says.
+        model.generation_config = GenerationConfig(
+            eos_token_id=self.end_tokens or None, pad_token_id=self.pad_token
+        )
+        parameters = inspect.signature(model.forward).parameters
+        self.accepts = frozenset(parameters)  # names that the model's forward takes
+
+    @property
+    def has_adapter(self) -> bool:
+        return hasattr(self.model, "peft_config")
+
+    def status(self) -> ModelStatus:
+        parameters = list(self.model.parameters())
+        adapter = sum(p.numel() for name, p in self.model.named_parameters() if "lora_" in name)
+        return ModelStatus(
+            name=self.settings.name,
+            parameters=sum(p.numel() for p in parameters) - adapter,
+            device=describe(self.device),
+            dtype=str(self.dtype).removeprefix("torch."),
+            context_length=self.context_length,
+            adapter=self.adapter,
+            trainable=sum(p.numel() for p in parameters if p.requires_grad),
+            chat=bool(self.tokenizer.chat_template),
+        )
+
+    @contextmanager
+    def weights(self, which: Weights) -> Iterator[None]:
+        """Compute with the base model's weights alone, or with the adapter over them.
+
+        Raises:
+            ModelError: for "tuned" where there is no adapter.
+        """
+        if which == "tuned" and not self.has_adapter:
+            raise ModelError("There is no adapter in memory; train one or set model.adapter.")
+        if which == "tuned" or not self.has_adapter:
+            yield
+            return
+        with self.model.disable_adapter():
+            yield
+
+    @contextmanager
+    def answering(self, which: Weights) -> Iterator[None]:
+        """As `weights`, without dropout or gradients; a training model goes on as it was."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            # not inference_mode: what a module keeps from it cannot take part in a training step
+            with torch.no_grad(), self.weights(which):
+                yield
+        finally:
+            self.model.train(training)
+
+    def attach_adapter(self, path: Path) -> None:
+        """Lay the LoRA adapter of a folder over the weights, in place of the one there is.
+
+        Raises:
+            ModelError: when there is none in the folder, or it does not fit this model.
+        """
+        from peft import PeftModel
+
+        config = path / "adapter_config.json"
+        weights = path / "adapter_model.safetensors"
+        if not config.exists() or not weights.exists():
+            pickled = (path / "adapter_model.bin").exists()
+            why = "only as a pickle, which can run code" if pickled else "none"
+            raise ModelError(
+                f"{path} should hold a LoRA adapter (adapter_config.json and "
+                f"adapter_model.safetensors) and holds {why}; name a run or another folder."
+            )
+        self.detach_adapter()
+        try:
+            if json.loads(config.read_text(encoding="utf-8")).get("peft_type") != "LORA":
+                raise ValueError("it is not a LoRA adapter")
+            self.model = PeftModel.from_pretrained(self.model, str(path)).eval()
+        except Exception as error:  # a broken or foreign file, in whatever way
+            self.detach_adapter()
+            raise ModelError(
+                f"The adapter in {path} does not fit {self.settings.name} ({reason(error)}); "
+                "use the model that it was trained on."
+            ) from error
+        self.adapter = str(path)
+
+    def detach_adapter(self) -> None:
+        """Take the adapter away: the base model's weights are as they were loaded."""
+        if self.has_adapter:
+            self.model = self.model.unload().eval()
+        for module in self.model.modules():  # an attempt that failed half-way leaves layers
+            if hasattr(module, "lora_A"):
+                raise ModelError("The model is left half adapted; load it again.")
+        self.adapter = ""
+
+
+def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedModel:
+    """The session's model in memory; relative names start in `folder`, the workspace.
+
+    Raises:
+        ModelError: when it cannot be had, read or held; the text says what to do.
+    """
+    quiet()
+    device = choose_device(settings.device)
+    dtype, why = choose_dtype(settings.dtype, device)
+    adapter = adapter_folder(settings.adapter, folder) if settings.adapter else None
+    path = locate(settings, folder, report)
+    check_weights(settings.name, path)
+    tokenizer = tokenizer_in(settings, path)
+    config = read_config(settings, path)
+    check_memory(settings.name, path, device, dtype)
+    report(f"loading {settings.name}", 0, 0, "")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            path,
+            config=config,
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=settings.trust_remote_code,
+        )
+        model = model.to(device)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise no_memory(settings.name, device) from error
+    except Exception as error:  # of many kinds: a corrupt file, an unknown architecture
+        if "not enough memory" in str(error):
+            raise no_memory(settings.name, device) from error
+        raise ModelError(
+            f"{settings.name} cannot be loaded from {path} ({reason(error)}); "
+            "fetch it again or use another model."
+        ) from error
+    loaded = LoadedModel(settings, model, tokenizer, why)
+    if adapter is not None:
+        loaded.attach_adapter(adapter)
+    return loaded
+
+
+def read_config(settings: ModelSettings, path: Path) -> Any:
+    """The configuration of a model that writes text; ModelError for an encoder and the like."""
+    try:
+        config = AutoConfig.from_pretrained(
+            path, local_files_only=True, trust_remote_code=settings.trust_remote_code
+        )
+    except Exception as error:
+        raise ModelError(
+            f"{settings.name} is of a kind that this program does not know ({reason(error)}); "
+            "use another model."
+        ) from error
+    architectures = config.architectures or []
+    writes = any(name.endswith(("CausalLM", "LMHeadModel")) for name in architectures)
+    encoder = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not writes
+    if encoder or config.is_encoder_decoder:
+        kind = "an encoder-decoder" if config.is_encoder_decoder else "an encoder"
+        raise ModelError(
+            f"{settings.name} is {kind} ({config.model_type}) and writes no text by itself; "
+            "choose a causal language model, such as smollm2-135m-instruct."
+        )
+    return config
+
+
+def check_memory(name: str, path: Path, device: torch.device, dtype: torch.dtype) -> None:
+    """Raise ModelError where the weights cannot fit: the system would end the process instead."""
+    stored = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+    needed = stored * dtype.itemsize / 2  # nearly all weights are stored as 16 bit numbers
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    elif device.type == "cpu":
+        free = psutil.virtual_memory().available
+    else:
+        return
+    if needed > free:
+        raise ModelError(
+            f"{name} needs about {needed / 1e9:.1f} GB on {device} and {free / 1e9:.1f} GB are "
+            "free; close other programs or use a smaller model."
+        )
+
+
+def no_memory(name: str, device: torch.device) -> ModelError:
+    return ModelError(
+        f"There is not enough memory on {device} for {name}; "
+        "close other programs, use a smaller model, or set model.dtype to bfloat16."
+    )
+
+
+def adapter_folder(name: str, folder: Path) -> Path:
+    """The folder of an adapter: a run's last checkpoint, else a folder.
+
+    Raises:
+        ModelError: when there is neither.
+    """
+    run = folder / "runs" / name
+    if (run / "session.toml").exists():
+        if last := runs.last_checkpoint(run):
+            return last[1]
+        raise ModelError(
+            f'model.adapter: the run "{name}" has no checkpoint yet; '
+            "let it train to its first, or choose another."
+        )
+    path = folder / Path(name).expanduser()
+    if path.is_dir():
+        return path
+    raise ModelError(
+        f'model.adapter: there is neither a run nor a folder "{name}" in {folder}; '
+        "correct it, or leave it empty."
+    )
+
+
+def context_length(config: Any, tokenizer: Any) -> int:
+    """The most tokens that the model can attend to, prompt and answer together."""
+    text = config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
+        if isinstance(value := getattr(text, name, None), int) and value > 0:
+            return value
+    longest = tokenizer.model_max_length
+    return int(longest) if longest < 10**9 else 2048
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: Any) -> list[int]:
+    """The ids that end an answer: of the generation configuration, the tokenizer, the chat."""
+    from workbench.data.prompting import end_of_turn
+
+    said = model.generation_config.eos_token_id if model.generation_config is not None else None
+    ids = said if isinstance(said, list) else [said]
+    found = [*ids, tokenizer.eos_token_id, *end_of_turn(tokenizer)]
+    return list(dict.fromkeys(int(one) for one in found if one is not None))
+
+
+def first(*values: int | None) -> int:
+    return next(int(value) for value in values if value is not None)
