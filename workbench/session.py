@@ -252,7 +252,10 @@ def dumps(session: Session) -> str:
     """The session as TOML; every key is written, so that the file says all there is to set."""
     import tomli_w
 
-    return tomli_w.dumps(msgspec.to_builtins(session), multiline_strings=True)
+    document = msgspec.to_builtins(session)
+    # TOML reads a line end inside a multi-line string as \n: text with \r must stay on one line.
+    plain = b"\\r" not in msgspec.json.encode(document)
+    return tomli_w.dumps(document, multiline_strings=plain)
 
 
 def save(session: Session, path: Path) -> str:

@@ -217,4 +217,8 @@ def wilson(right: int, total: int, z: float = NORMAL_95) -> tuple[float, float]:
     middle = share + z * z / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+    # Rounding must not put the share itself outside of its interval.
+    return (
+        min(share, max(0.0, (middle - spread) / scale)),
+        max(share, min(1.0, (middle + spread) / scale)),
+    )

@@ -121,7 +121,7 @@ class PromptDesk(Lane):
         prompting.messages(request.prompt, request.values)
         answer = prompting.answer(request.prompt, request.values)
 
-        from workbench.inference.model import load_tokenizer
+        from workbench.inference.tokenizer import load_tokenizer
 
         wanted = replace(request.model, adapter="")
         if self.loaded is None or self.loaded[0] != wanted:

@@ -45,7 +45,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     for module, name in (
         ("workbench.catalogue", "SourceError"),
         ("workbench.data.prompting", "PromptError"),
-        ("workbench.inference.model", "ModelError"),
+        ("workbench.inference.errors", "ModelError"),
         ("workbench.training.sft", "TrainingError"),
     ):
         if module in sys.modules:

@@ -56,6 +56,7 @@ class Worker(Lane):
         self.broadcast = broadcast
         self.loaded: LoadedModel | None = None
         self.run_status: RunStatus | None = None  # of the run under way, else None
+        self.writing: runs.Run | None = None  # its folder, open for writing
         self.stop_run = threading.Event()
         self.handlers = {
             LoadModel: self.load,
@@ -96,7 +97,10 @@ class Worker(Lane):
         """Attach the adapter that the settings name, where another one is asked for."""
         assert self.loaded is not None
         if model.adapter and model.adapter != self.loaded.settings.adapter:
-            self.loaded.attach_adapter(model.adapter, folder)
+            from workbench.inference.model import adapter_folder
+
+            self.loaded.attach_adapter(adapter_folder(model.adapter, folder))
+            self.loaded.settings = model
             self.broadcast(ModelLoaded(model=self.loaded.status()))
 
     # --- answers ---------------------------------------------------------------------------
@@ -150,16 +154,14 @@ class Worker(Lane):
 
     def keep_sample(self, request: Generate, made: GenerationFinished) -> None:
         """An answer given during a run belongs to its history."""
-        if self.run is not None and self.step >= 0:
-            self.run.sample(
+        if self.writing is not None and self.step >= 0:
+            self.writing.sample(
                 step=made.step,
                 weights=made.weights,
                 prompt=request.prompt.name,
                 values=request.values,
                 text=made.text,
             )
-
-    run: runs.Run | None = None  # the run under way, open for writing
 
     def evaluate(self, request: Evaluate, job: Job) -> None:
         from workbench.data.sources import open_dataset
@@ -236,7 +238,7 @@ class Worker(Lane):
             about = environment(loaded, data)
             about["session"] = request.session_path
             run = runs.Run.create(folder, name, session, about)
-        self.run = run
+        self.writing = run
         self.run_status = RunStatus(name=run.name, folder=str(run.folder), state="running")
         job.tell(TrainingStarted(request=job.id, run=self.run_status))
         self.broadcast(TrainingStarted(run=self.run_status))
@@ -252,7 +254,7 @@ class Worker(Lane):
                 run.event("failed", step=self.step, message=message)
         finally:
             run.close()
-            self.run = None
+            self.writing = None
             ended = replace(self.run_status, state=state, message=message)
             self.run_status = None
             loaded.settings = replace(

@@ -1,0 +1,186 @@
+"""The host process: it outlives who started it, and its end costs nothing that was on disk."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.worker.conftest import Line
+from workbench import runs
+from workbench.protocol import (
+    Hello,
+    HostLost,
+    LoadModel,
+    ModelLoaded,
+    Shutdown,
+    StartTraining,
+    StopTraining,
+    TrainingAdvanced,
+    TrainingEnded,
+    Welcome,
+)
+from workbench.session import Session
+from workbench.worker.place import Place, living
+
+Open = Callable[..., Line]
+
+
+def gone(pid: int, seconds: float = 20) -> bool:
+    """Whether the process ends in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_several_terminals_share_one_host(open_line: Open) -> None:
+    first = open_line().ask(Hello(), last=Welcome)[-1]
+    second = open_line().ask(Hello(), last=Welcome)[-1]
+    assert first.pid == second.pid != os.getpid()
+
+
+def test_only_its_owner_can_reach_the_socket(open_line: Open) -> None:
+    line = open_line()
+    line.ask(Hello(), last=Welcome)
+    socket = Place.of(line.path).socket
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+
+
+def test_a_run_goes_on_when_everyone_has_left(open_line: Open, session: Session) -> None:
+    first = open_line()
+    first.start_training(session, num_train_epochs=60)
+    seen = first.until(lambda event: isinstance(event, TrainingAdvanced) and event.run.step >= 2)
+    first.link.close()
+    second = open_line()
+    welcome = second.ask(Hello(), last=Welcome)[-1]
+    assert welcome.run is not None
+    assert welcome.run.step >= seen.run.step
+    later = second.until(
+        lambda event: isinstance(event, TrainingAdvanced) and event.run.step > welcome.run.step
+    )
+    folder = Path(later.run.folder)
+    steps = [one["step"] for one in runs.Tail(folder / "metrics.jsonl").read() if "loss" in one]
+    assert steps == list(range(1, len(steps) + 1))
+    second.send(StopTraining())
+    assert second.wait_for(TrainingEnded).run.state == "stopped"
+
+
+def test_a_killed_host_is_started_anew_and_the_run_resumes(
+    open_line: Open, session: Session
+) -> None:
+    line = open_line()
+    pid = line.ask(Hello(), last=Welcome)[-1].pid
+    line.start_training(session, num_train_epochs=60)
+    line.until(lambda event: isinstance(event, TrainingAdvanced) and event.run.step >= 8)
+    os.kill(pid, signal.SIGKILL)
+    lost = line.wait_for(HostLost)
+    assert lost.restarted
+    assert "killed" in lost.message
+    assert line.ask(Hello(), last=Welcome)[-1].pid != pid
+    folder = line.folder / "runs" / "tiny-1"
+    assert runs.status(folder).state == "interrupted"
+    checkpoint = runs.last_checkpoint(folder)
+    assert checkpoint is not None
+    assert checkpoint[0] >= 5
+    line.send(
+        StartTraining(
+            session=session,
+            session_path=str(line.path),
+            folder=str(line.folder),
+            run="tiny-1",
+            resume=True,
+        )
+    )
+    resumed = line.until(lambda event: isinstance(event, TrainingAdvanced) and event.run.step > 5)
+    assert resumed.run.step >= checkpoint[0]
+    line.send(StopTraining())
+    assert line.wait_for(TrainingEnded).run.state == "stopped"
+
+
+def test_a_host_that_dies_again_and_again_is_given_up(open_line: Open) -> None:
+    line = open_line()
+    for _ in range(4):
+        pid = line.ask(Hello(), last=Welcome)[-1].pid
+        os.kill(pid, signal.SIGKILL)
+        lost = line.wait_for(HostLost)
+        if not lost.restarted:
+            break
+    assert not lost.restarted
+    assert "log" in lost.message
+
+
+def test_a_signal_to_the_terminal_does_not_reach_it(open_line: Open) -> None:
+    pid = open_line().ask(Hello(), last=Welcome)[-1].pid
+    assert os.getsid(pid) == pid
+    os.kill(pid, signal.SIGHUP)
+    os.kill(pid, signal.SIGINT)
+    assert not gone(pid, seconds=0.5)
+
+
+def test_sigterm_stops_a_run_with_a_checkpoint(open_line: Open, session: Session) -> None:
+    line = open_line()
+    pid = line.ask(Hello(), last=Welcome)[-1].pid
+    line.start_training(session, num_train_epochs=200)
+    line.until(lambda event: isinstance(event, TrainingAdvanced) and event.run.step >= 2)
+    os.kill(pid, signal.SIGTERM)
+    assert gone(pid)
+    folder = line.folder / "runs" / "tiny-1"
+    status = runs.status(folder)
+    assert status.state == "stopped"
+    assert (runs.last_checkpoint(folder) or (0,))[0] == status.step
+
+
+def test_shutdown_ends_it(open_line: Open) -> None:
+    line = open_line()
+    pid = line.ask(Hello(), last=Welcome)[-1].pid
+    line.send(Shutdown())
+    assert gone(pid)
+
+
+def test_an_idle_host_that_nobody_uses_ends(open_line: Open, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("WORKBENCH_LINGER", "0.2")
+    line = open_line()
+    pid = line.ask(Hello(), last=Welcome)[-1].pid
+    assert [about["pid"] for _, about in living()] == [pid]
+    line.link.close()
+    assert gone(pid)
+    assert living() == []
+
+
+def test_what_libraries_print_is_in_the_log(open_line: Open, session: Session) -> None:
+    line = open_line()
+    line.ask(LoadModel(model=session.model, folder=str(line.folder)), last=ModelLoaded)
+    assert line.link.log_path is not None
+    assert "host" in line.link.log_path.read_text()
+
+
+def test_a_folder_named_like_a_library_is_not_taken_for_it(
+    open_line: Open, session: Session, tmp_path: Path
+) -> None:
+    for name in ("torch", "datasets", "transformers"):
+        (tmp_path / "sessions" / name).mkdir()
+        (tmp_path / "sessions" / name / "__init__.py").write_text("raise SystemExit(3)")
+    line = open_line()
+    loaded = line.ask(LoadModel(model=session.model, folder=str(line.folder)), last=ModelLoaded)
+    assert isinstance(loaded[-1], ModelLoaded)
+
+
+def test_the_app_side_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, workbench.worker.link, workbench.cli, workbench.commands.screen;"
+        "print([m for m in ('torch','transformers','datasets','numpy','pyarrow','textual',"
+        "'rich','jinja2') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
