@@ -46,7 +46,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
         ("workbench.catalogue", "SourceError"),
         ("workbench.data.prompting", "PromptError"),
         ("workbench.inference.errors", "ModelError"),
-        ("workbench.training.sft", "TrainingError"),
+        ("workbench.training.errors", "TrainingError"),
     ):
         if module in sys.modules:
             found.append(getattr(sys.modules[module], name))
