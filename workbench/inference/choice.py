@@ -18,8 +18,8 @@ def with_ends(labels: Sequence[list[int]], end: Sequence[int]) -> list[list[int]
     Where labels differ in length, or one begins another, each is followed by the token that ends
     a turn: "is it exactly this?" and not "does it begin like this?". Else nothing is added.
     """
-    alike = len({len(label) for label in labels}) == 1
-    if alike:  # of one length, none begins another unless they are equal
+    lengths = {len(label) for label in labels}
+    if len(lengths) == 1 and 0 not in lengths:  # of one length, none begins another
         return [list(label) for label in labels]
     return [[*label, *end] for label in labels]
 

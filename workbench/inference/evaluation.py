@@ -120,9 +120,7 @@ def ask(
         if index % 100 == 0:
             report("filling prompts", index, total, "rows")
         values = plain_values(rows[index])
-        yield Question(
-            encode_prompt(loaded.tokenizer, prompt, values), answer(prompt, values)
-        )
+        yield Question(encode_prompt(loaded.tokenizer, prompt, values), answer(prompt, values))
 
 
 def find_labels(

@@ -106,43 +106,34 @@ class LoadedModel:
         finally:
             self.model.train(training)
 
-    def attach_adapter(self, path: Path) -> None:
-        """Lay the LoRA adapter of a folder over the weights, in place of the one there is.
+    def attach_adapter(self, name: str, folder: Path) -> None:
+        """Lay a LoRA adapter over the weights, in place of the one there is.
+
+        `name` is a run of the workspace `folder` (its last checkpoint), or a folder.
 
         Raises:
-            ModelError: when there is none in the folder, or it does not fit this model.
+            ModelError: when there is no such adapter, or it does not fit this model.
         """
         from peft import PeftModel
 
-        config = path / "adapter_config.json"
-        weights = path / "adapter_model.safetensors"
-        if not config.exists() or not weights.exists():
-            pickled = (path / "adapter_model.bin").exists()
-            why = "only as a pickle, which can run code" if pickled else "none"
-            raise ModelError(
-                f"{path} should hold a LoRA adapter (adapter_config.json and "
-                f"adapter_model.safetensors) and holds {why}; name a run or another folder."
-            )
+        path = adapter_folder(name, folder)
+        check_adapter(path)
         self.detach_adapter()
+        base = self.model
         try:
-            if json.loads(config.read_text(encoding="utf-8")).get("peft_type") != "LORA":
-                raise ValueError("it is not a LoRA adapter")
-            self.model = PeftModel.from_pretrained(self.model, str(path)).eval()
+            self.model = PeftModel.from_pretrained(base, str(path)).eval()
         except Exception as error:  # a broken or foreign file, in whatever way
-            self.detach_adapter()
+            strip_adapter(base)
             raise ModelError(
                 f"The adapter in {path} does not fit {self.settings.name} ({reason(error)}); "
                 "use the model that it was trained on."
             ) from error
-        self.adapter = str(path)
+        self.adapter = name
 
     def detach_adapter(self) -> None:
-        """Take the adapter away: the base model's weights are as they were loaded."""
+        """Take the adapter away: what is left are the base model's weights as they were loaded."""
         if self.has_adapter:
             self.model = self.model.unload().eval()
-        for module in self.model.modules():  # an attempt that failed half-way leaves layers
-            if hasattr(module, "lora_A"):
-                raise ModelError("The model is left half adapted; load it again.")
         self.adapter = ""
 
 
@@ -155,7 +146,8 @@ def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedM
     quiet()
     device = choose_device(settings.device)
     dtype, why = choose_dtype(settings.dtype, device)
-    adapter = adapter_folder(settings.adapter, folder) if settings.adapter else None
+    if settings.adapter:  # before the long part
+        check_adapter(adapter_folder(settings.adapter, folder))
     path = locate(settings, folder, report)
     check_weights(settings.name, path)
     tokenizer = tokenizer_in(settings, path)
@@ -182,8 +174,8 @@ def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedM
             "fetch it again or use another model."
         ) from error
     loaded = LoadedModel(settings, model, tokenizer, why)
-    if adapter is not None:
-        loaded.attach_adapter(adapter)
+    if settings.adapter:
+        loaded.attach_adapter(settings.adapter, folder)
     return loaded
 
 
@@ -255,6 +247,37 @@ def adapter_folder(name: str, folder: Path) -> Path:
         f'model.adapter: there is neither a run nor a folder "{name}" in {folder}; '
         "correct it, or leave it empty."
     )
+
+
+def check_adapter(path: Path) -> None:
+    """Raise ModelError where the folder holds no LoRA adapter that is safe to read."""
+    config = path / "adapter_config.json"
+    if not config.exists() or not (path / "adapter_model.safetensors").exists():
+        pickled = (path / "adapter_model.bin").exists()
+        why = "it only as a pickle, which can run code" if pickled else "none"
+        raise ModelError(
+            f"{path} should hold a LoRA adapter (adapter_config.json and "
+            f"adapter_model.safetensors) and has {why}; name a run or another folder."
+        )
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("peft_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{config} cannot be read ({reason(error)}); use another.") from error
+    if kind != "LORA":
+        raise ModelError(f"{path} holds an adapter of kind {kind}; use one made with LoRA.")
+
+
+def strip_adapter(model: Any) -> None:
+    """Put back the layers that an attempt to attach an adapter wrapped before it failed."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, module.get_base_layer())
+    for attribute in ("peft_config", "_hf_peft_config_loaded"):
+        if hasattr(model, attribute):
+            delattr(model, attribute)
 
 
 def context_length(config: Any, tokenizer: Any) -> int:

@@ -1,0 +1,64 @@
+"""What a run was made with: enough to do it again, or to see why it differs."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from workbench.data.sources import Dataset
+from workbench.inference.device import describe, usable_cores
+from workbench.inference.model import LoadedModel
+
+LIBRARIES = ("torch", "transformers", "peft", "datasets", "accelerate", "tokenizers")
+
+
+def environment(loaded: LoadedModel, data: Dataset) -> dict[str, Any]:
+    """Versions, device, threads, the git revision of the folder we are in, and the data's mark."""
+    return {
+        "versions": {"python": platform.python_version(), "workbench": version("workbench")}
+        | {name: version(name) for name in LIBRARIES},
+        "system": platform.platform(),
+        "device": describe(loaded.device),
+        "processor": platform.processor() or platform.machine(),
+        "cpu_count": os.cpu_count(),
+        "cpu_usable": usable_cores(),
+        "threads": torch.get_num_threads(),
+        "model": loaded.settings.name,
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "dtype_reason": loaded.dtype_reason,
+        "cuda": torch.version.cuda,
+        "git_revision": git_revision(),
+        "data": data.description,
+        "data_fingerprint": data.fingerprint,
+    }
+
+
+def version(name: str) -> str:
+    """The version of a package; empty where it is not installed as one."""
+    if name == "workbench":
+        from workbench import __version__
+
+        return __version__
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def git_revision() -> str:
+    """The revision of the folder we are in, "+" where files have changed; empty without git."""
+    try:
+        revision = git("rev-parse", "HEAD")
+        return revision + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, timeout=5, check=True
+    )
+    return done.stdout.strip()

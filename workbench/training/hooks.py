@@ -1,0 +1,16 @@
+"""What a fine-tune asks of whoever runs it."""
+
+from typing import Protocol
+
+
+class Hooks(Protocol):
+    """Called from the training thread, between two pieces of work, never inside one."""
+
+    def between_steps(self, step: int) -> None:
+        """Serve what waits, from the weights after `step` optimiser steps."""
+
+    def stop_requested(self) -> bool:
+        """Whether to stop after this step and leave a checkpoint."""
+
+    def advanced(self, step: int, total_steps: int, what: str) -> None:
+        """There is news: preparing, training, evaluating or saving."""
