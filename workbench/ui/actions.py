@@ -41,23 +41,76 @@ ACTIONS = (
         "Training",
         footer=True,
     ),
-    Action("measure", "f8", "Measure", "Score the prompt on the evaluation rows.", "Prompt", footer=True),
-    Action("exact", "f9", "Exact text", "Show exactly what the model gets, token by token.", "Prompt", footer=True),
-    Action("quit", "f10,ctrl+q", "Quit", "Leave; a run under way may go on.", "Session", footer=True),
+    Action(
+        "measure",
+        "f8",
+        "Measure",
+        "Score the prompt on the evaluation rows.",
+        "Prompt",
+        footer=True,
+    ),
+    Action(
+        "exact",
+        "f9",
+        "Exact text",
+        "Show exactly what the model gets, token by token.",
+        "Prompt",
+        footer=True,
+    ),
+    Action(
+        "quit", "f10,ctrl+q", "Quit", "Leave; a run under way may go on.", "Session", footer=True
+    ),
     Action("stop", "escape", "Stop", "Stop the answer or the measuring under way.", "Prompt"),
-    Action("resume", "ctrl+r", "Resume run", "Go on with the shown run from its last checkpoint.", "Training"),
+    Action(
+        "resume",
+        "ctrl+r",
+        "Resume run",
+        "Go on with the shown run from its last checkpoint.",
+        "Training",
+    ),
     Action("previous_run", "alt+left", "Earlier run", "Show the run before this one.", "Training"),
     Action("next_run", "alt+right", "Later run", "Show the run after this one.", "Training"),
-    Action("use_run", "alt+u", "Use this run's adapter", "Answer from the shown run's last checkpoint.", "Training"),
+    Action(
+        "use_run",
+        "alt+u",
+        "Use this run's adapter",
+        "Answer from the shown run's last checkpoint.",
+        "Training",
+    ),
     Action("zoom", "ctrl+t", "Zoom pane", "Give the whole screen to this pane, or back.", "Panes"),
     Action("go_to_row", "ctrl+g", "Go to row", "Jump to a row by its number.", "Panes"),
     Action("next_prompt", "ctrl+n", "Next prompt", "Change to the next wording.", "Prompt"),
-    Action("duplicate_prompt", "alt+n", "New wording", "Copy this wording and vary the copy.", "Prompt"),
-    Action("delete_prompt", "alt+d", "Delete wording", "Remove this wording from the session.", "Prompt"),
+    Action(
+        "duplicate_prompt", "alt+n", "New wording", "Copy this wording and vary the copy.", "Prompt"
+    ),
+    Action(
+        "delete_prompt",
+        "alt+d",
+        "Delete wording",
+        "Remove this wording from the session.",
+        "Prompt",
+    ),
     Action("settings", "f12,alt+e", "Settings", "Change any setting of the session.", "Session"),
     Action("open_session", "ctrl+o", "Open session", "Open another session.", "Session"),
-    Action("save", "alt+s,ctrl+s", "Save", "Write the session now; it also saves itself.", "Session"),
+    Action(
+        "save", "alt+s,ctrl+s", "Save", "Write the session now; it also saves itself.", "Session"
+    ),
     Action("log", "ctrl+l", "Log", "Show what the worker and its libraries said.", "Look"),
     Action("theme", "alt+t", "Theme", "Change the colours.", "Look"),
-    Action("copy", "alt+c", "Copy", "Copy the selected row, the exact prompt or the answer.", "Look"),
+    Action(
+        "copy", "alt+c", "Copy", "Copy the selected row, the exact prompt or the answer.", "Look"
+    ),
 )
+
+NAMES = {"question_mark": "?", "escape": "esc", "left": "←", "right": "→"}
+
+
+def shown_key(key: str) -> str:
+    """A key as people write it: F5, alt+←, ?."""
+    *modifiers, name = key.split("+")
+    name = NAMES.get(name, name.upper() if name[0] == "f" and name[1:].isdigit() else name)
+    return "+".join([*modifiers, name])
+
+
+def shown_keys(action: Action) -> str:
+    return " ".join(shown_key(key) for key in action.keys.split(","))

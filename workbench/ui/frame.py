@@ -1,0 +1,96 @@
+"""The lines around the panes: header, tabs of a small screen, footer."""
+
+from typing import TYPE_CHECKING
+
+from workbench.text import one_line
+from workbench.ui.actions import ACTIONS, Action, shown_key
+from workbench.ui.units import count, parameters
+from workbench.ui.widgets.lines import Line, cells, clip, spread
+
+if TYPE_CHECKING:
+    from workbench.ui.app import WorkbenchApp
+
+PANES = ("dataset", "prompt", "output", "monitor")
+
+
+def header(app: "WorkbenchApp", width: int) -> list[Line]:
+    left: Line = [(" workbench ", "title"), (one_line(app.path.stem, 30), "strong")]
+    worker: Line = [state(app)]
+    saved, ink = app.saving.words(app.session)
+    right: Line = [*worker, (" · ", "frame"), (saved + " ", ink)]
+    room = width - cells(left) - cells(right) - 6
+    middle = [("   ", "text"), (model(app, room), "quiet")] if room > 12 else []
+    return [spread([*left, *middle], right, width)]
+
+
+def state(app: "WorkbenchApp") -> tuple[str, str]:
+    """What the worker is doing, in a few words."""
+    if app.trouble:
+        return f"✗ {one_line(app.trouble, 40)}", "bad"
+    if app.watching.live:
+        run = app.watching.live
+        step = max(run.step, app.watching.history.step if app.watching.history else 0)
+        return f"● training {count(step)}/{count(run.total_steps)}", "good"
+    if app.asking.open:
+        return "● answering", "accent"
+    if app.loading:
+        return one_line(app.loading, 40), "accent"
+    if app.model_problem:
+        return "✗ no model", "bad"
+    return ("○ ready", "quiet") if app.model else ("○ connecting", "quiet")
+
+
+def model(app: "WorkbenchApp", room: int) -> str:
+    """As much on the model as there is room for."""
+    status = app.model
+    if not status:
+        return one_line(app.session.model.name, max(1, room))
+    name = one_line(status.name.rstrip("/").rsplit("/", 1)[-1], 40)
+    parts = [name, f"{status.device} {status.dtype}"]
+    if status.adapter:
+        parts.append(f"+ {one_line(status.adapter.rstrip('/').rsplit('/', 1)[-1], 40)}")
+    parts.append(parameters(status.parameters))
+    text = " · ".join(parts)
+    while len(text) > room and len(parts) > 1:
+        parts.pop()
+        text = " · ".join(parts)
+    return one_line(text, max(1, room))
+
+
+def tabs(app: "WorkbenchApp", width: int) -> list[Line]:
+    line: Line = [(" ", "text")]
+    for action in ACTIONS:
+        for pane in PANES:
+            if action.name != f"pane('{pane}')":
+                continue
+            chosen = app.session.layout.focus == pane
+            text = f" {shown_key(action.keys.split(',')[0])} {action.label} "
+            line += [(text, "cursor" if chosen else "quiet"), ("│", "frame")]
+    return [clip(line[:-1], width)]
+
+
+def footer(app: "WorkbenchApp", width: int) -> list[Line]:
+    """The actions of the table as they fit: those that matter now first, quitting always."""
+    shown = [action for action in ACTIONS if action.footer]
+    if app.narrow:
+        shown = [action for action in shown if action.group != "Panes"]
+    if app.asking.open:
+        shown = [action for action in ACTIONS if action.name == "stop"] + shown
+    last = next(action for action in shown if action.name == "quit")
+    ending = item(last, app)
+    line: Line = []
+    for action in shown:
+        piece = item(action, app)
+        if action is not last and cells(line) + cells(piece) + cells(ending) <= width:
+            line += piece
+    more = [("ctrl+p", "key"), (" All ", "quiet")]
+    if cells(line) + cells(ending) + cells(more) <= width:
+        line += [(" ", "text"), *more]
+    return [[*line, *ending]]
+
+
+def item(action: Action, app: "WorkbenchApp") -> Line:
+    label = action.label
+    if action.name == "train" and app.watching.live:
+        label = "Stop run"
+    return [(f" {shown_key(action.keys.split(',')[0])}", "key"), (f" {label} ", "quiet")]

@@ -1,0 +1,199 @@
+"""The monitor pane: a run's state, figures and curves; without a run, what F7 would start."""
+
+from workbench.protocol import Progress, RunStatus
+from workbench.session import Session
+from workbench.text import one_line
+from workbench.ui.braille import smoothed
+from workbench.ui.history import History
+from workbench.ui.panes.dataset import progress_lines
+from workbench.ui.panes.pane import Pane
+from workbench.ui.units import bar, count, duration, figure, plural, rate, size
+from workbench.ui.widgets.chart import Chart, Series
+from workbench.ui.widgets.lines import Line, Lines, clip, spread, wrap
+
+STATES = {
+    "running": ("● running", "good"),
+    "stopped": ("■ stopped", "warn"),
+    "finished": ("✓ finished", "good"),
+    "failed": ("✗ failed", "bad"),
+    "interrupted": ("⚡ interrupted", "warn"),
+}
+
+
+class MonitorPane(Pane):
+    TITLE = "Monitor"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = Session()
+        self.history: History | None = None
+        self.position = (0, 0)  # the shown run's number, of how many
+        self.earlier: list[RunStatus] = []
+        self.progress: Progress | None = None
+        self.figures = Lines(self.draw, id="figures")
+        self.chart = Chart(id="chart")
+
+    async def fill(self) -> None:
+        self.chart.display = False
+        await self.mount(self.figures, self.chart)
+
+    def go(self) -> None:
+        self.figures.focus()
+
+    def redraw(self) -> None:
+        history = self.history
+        if history:
+            number, total = self.position
+            self.name_it(
+                history.folder.name, f"run {number} of {total} · alt+←/→" if total > 1 else ""
+            )
+        else:
+            self.name_it()
+        charted = history is not None and bool(history.loss or history.eval_loss)
+        if self.chart.display != charted:
+            self.chart.display = charted
+        self.set_class(charted, "charted")
+        self.figures.redraw()
+        if history and charted:
+            smooth = smoothed(history.loss)
+            self.chart.show(
+                [
+                    Series("loss", "train", history.loss, legend=False),
+                    Series("loss, smoothed", "smooth", smooth),
+                    Series("evaluation", "eval", history.eval_loss, marked=True),
+                ],
+                history.status.total_steps,
+            )
+        if charted and self.is_mounted:
+            self.figures.styles.height = min(len(self.figures.lines), max(4, self.size.height - 7))
+        else:
+            self.figures.styles.height = "1fr"
+
+    def draw(self, width: int) -> list[Line]:
+        return self.draw_run(self.history, width) if self.history else self.draw_plan(width)
+
+    def draw_run(self, history: History, width: int) -> list[Line]:
+        status = history.status
+        word, ink = STATES[status.state]
+        state: Line = [(word, ink)]
+        if status.state == "running" and history.what:
+            state.append((f" · {one_line(history.what, 40)}", "quiet"))
+        lines: list[Line] = []
+        if self.progress and not history.latest:
+            lines += progress_lines(self.progress, width)
+        step, total = history.step, status.total_steps
+        share = step / total if total else 0.0
+        steps = f"step {count(step)}" + (f" of {count(total)}" if total else "")
+        if (epoch := history.figure("epoch")) is not None:
+            steps += f" · epoch {epoch:.2f}"
+        lines.insert(0, spread(state, [(steps, "text")], width))
+        if total:
+            right = f" {share * 100:3.0f} %"
+            if status.state == "running" and history.seconds_left >= 0:
+                right += f" · {duration(history.seconds_left)} left"
+            if (seconds := history.figure("seconds")) is not None:
+                right += f" · {duration(seconds)} so far"
+            room = max(4, width - len(right))
+            lines.append([(bar(share, room), ink), (right, "quiet")])
+        if status.message and status.state != "running":
+            lines += wrap(status.message, width, "bad" if status.state == "failed" else "text")
+        if status.state in ("interrupted", "stopped", "failed"):
+            lines += wrap(
+                f"ctrl+r resumes it from its last checkpoint (step {count(status.step)} was "
+                "reached).",
+                width,
+                "quiet",
+            )
+        if status.state == "finished":
+            lines += wrap("alt+u answers with its adapter · F8 measures it", width, "quiet")
+        return [*lines, *self.figure_lines(history, width)]
+
+    def figure_lines(self, history: History, width: int) -> list[Line]:
+        """Name and value in as many columns as fit; the graphics processors below."""
+        shown: list[tuple[str, str]] = []
+        for key, name, words in (
+            ("loss", "loss", figure),
+            ("eval_loss", "eval loss", figure),
+            ("learning_rate", "learning rate", lambda value: f"{value:.2e}"),
+            ("grad_norm", "grad norm", figure),
+            ("tokens_per_second", "tokens/s", rate),
+            ("memory", "memory", size),
+        ):
+            value = history.figure(key)
+            if value is not None:
+                shown.append((name, words(value)))
+        columns = 3 if width >= 66 else 2
+        cell = width // columns
+        lines: list[Line] = []
+        for start in range(0, len(shown), columns):
+            line: Line = []
+            for name, text in shown[start : start + columns]:
+                gap = max(1, cell - len(name) - len(text) - 2)
+                line += [(name, "quiet"), (" " * gap + text, "strong"), ("  ", "text")]
+            lines.append(clip(line, width))
+        for index, gpu in enumerate(history.latest.get("gpus") or []):
+            if isinstance(gpu, dict):
+                lines.append(gpu_line(index, gpu, width))
+        return lines
+
+    def draw_plan(self, width: int) -> list[Line]:
+        training = self.session.training
+        rows = plural(training.rows, "row") if training.rows else "all rows"
+        epochs = f"{training.num_train_epochs:g} epoch" + (
+            "s" if training.num_train_epochs != 1 else ""
+        )
+        length = f"{training.max_steps:,} steps" if training.max_steps > 0 else epochs
+        batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
+        lines: list[Line] = []
+        if self.progress:
+            lines += [*progress_lines(self.progress, width), []]
+        lines += [[("No run yet. ", "strong"), ("F7", "key"), (" starts one:", "text")]]
+        for name, value in (
+            ("method", f"LoRA, rank {training.lora_r}, alpha {training.lora_alpha}"),
+            ("rows", f"{rows}, {length}"),
+            ("batch", f"{plural(batch, 'row')} a step"),
+            ("learning rate", f"{training.learning_rate:g}, {training.lr_scheduler_type}"),
+            (
+                "evaluation",
+                f"{plural(training.evaluation_rows, 'row')}, every {training.eval_steps} steps"
+                if training.eval_steps
+                else "at the end",
+            ),
+        ):
+            lines.append(clip([(f"  {name:<14}", "quiet"), (value, "text")], width))
+        if not self.session.prompt().completion:
+            lines += wrap(
+                "It needs an answer to learn: write it in the prompt pane (F3).", width, "warn"
+            )
+        if self.earlier:
+            lines += [[], [("Earlier runs", "title"), ("  alt+← shows them", "quiet")]]
+            for status in reversed(self.earlier[-20:]):
+                word, ink = STATES[status.state]
+                name = one_line(status.name, 60)
+                steps = f"step {count(status.step)} of {count(status.total_steps)}"
+                lines.append(
+                    spread([("  " + name, "text")], [(f"{steps}  ", "quiet"), (word, ink)], width)
+                )
+        return lines
+
+
+def gpu_line(index: int, gpu: dict[str, object], width: int) -> Line:
+    """A graphics processor: load, memory and temperature, as far as they are known."""
+
+    def known(key: str) -> float:
+        value = gpu.get(key)
+        return float(value) if isinstance(value, int | float) else -1.0
+
+    line: Line = [
+        (f"GPU {index} ", "title"),
+        (one_line(str(gpu.get("name", "")), 24) + " ", "quiet"),
+    ]
+    if (load := known("load")) >= 0:
+        line += [(bar(load, 10), "accent"), (f" {load * 100:3.0f} % ", "strong")]
+    if (memory := known("memory")) >= 0:
+        line.append((f" {size(memory)}", "strong"))
+        if (total := known("memory_total")) > 0:
+            line.append((f" of {size(total)}", "quiet"))
+    if (heat := known("temperature")) >= 0:
+        line.append((f"  {heat:.0f} °C", "warn" if heat >= 85 else "strong"))
+    return clip(line, width)

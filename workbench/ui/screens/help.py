@@ -1,0 +1,56 @@
+"""The help: every action by group, from the table of actions, and the keys within panes."""
+
+from itertools import groupby
+
+from workbench.ui.actions import ACTIONS, shown_keys
+from workbench.ui.screens.sheet import Reading
+from workbench.ui.widgets.lines import Line, wrap
+
+WITHIN = (
+    (
+        "Rows",
+        (
+            ("↑ ↓", "One row up or down."),
+            ("pgup pgdn", "One screen of rows up or down."),
+            ("home end", "The first or the last row."),
+            ("← →", "The columns to the left or to the right."),
+        ),
+    ),
+    (
+        "Editors",
+        (
+            ("tab shift+tab", "The next field, or the one before, in every pane."),
+            ("ctrl+z ctrl+y", "Undo, redo."),
+            ("shift+arrows", "Select; ctrl+c copies, ctrl+x cuts, ctrl+v pastes."),
+        ),
+    ),
+)
+
+
+class HelpScreen(Reading):
+    HINT = "↑ ↓ scrolls · ctrl+p finds any command · esc closes"
+
+    def __init__(self) -> None:
+        super().__init__("Keys", draw)
+
+
+def draw(width: int) -> list[Line]:
+    sections = [
+        (group, [(shown_keys(action), action.help) for action in actions])
+        for group, actions in groupby(sorted(ACTIONS, key=order), key=lambda action: action.group)
+    ]
+    lines: list[Line] = []
+    for name, keys in [*sections, *WITHIN]:
+        lines += [[], [(name, "title")]]
+        for key, words in keys:
+            text = wrap(words, width - 24)
+            lines += [
+                [(f"  {key if not index else '':<21} ", "key"), *line]
+                for index, line in enumerate(text)
+            ]
+    return lines[1:]
+
+
+def order(action: object) -> int:
+    groups = list(dict.fromkeys(one.group for one in ACTIONS))
+    return groups.index(action.group)  # type: ignore[attr-defined]

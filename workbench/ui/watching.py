@@ -1,0 +1,240 @@
+"""Watching runs: the one under way, and all that have left a folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workbench import runs
+from workbench.protocol import (
+    AnyEvent,
+    Done,
+    Failed,
+    HostLost,
+    Progress,
+    RunStatus,
+    StartTraining,
+    StopTraining,
+    TrainingAdvanced,
+    TrainingEnded,
+    TrainingStarted,
+    Welcome,
+)
+from workbench.session import Session
+from workbench.ui.history import History
+
+if TYPE_CHECKING:
+    from workbench.ui.app import WorkbenchApp
+
+PERIOD = 1.0  # seconds between two looks at the files
+
+
+class Watching:
+    def __init__(self, app: "WorkbenchApp") -> None:
+        self.app = app
+        self.folders: list[Path] = []
+        self.live: RunStatus | None = None  # the run that this worker trains
+        self.history: History | None = None  # the run shown
+        self.start_request = self.stop_request = 0
+        self.news = False
+
+    @property
+    def live_name(self) -> str:
+        return self.live.name if self.live else ""
+
+    # --- which run ---------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Find the runs there are, and show the one that the session names, or the latest."""
+        self.folders = runs.find(self.app.workspace)
+        named = self.app.session.layout.run
+        chosen = [folder for folder in self.folders if folder.name == named] or self.folders[-1:]
+        if chosen:
+            self.show(chosen[0])
+        else:
+            self.app.monitor_pane.redraw()
+        self.app.set_interval(PERIOD, self.look)
+
+    def show(self, folder: Path, status: RunStatus | None = None) -> None:
+        """Show a run with its whole history. Its files are read off the app's loop."""
+        history = self.history = History(folder)
+        if status:
+            history.status = status
+        self.app.monitor_pane.history = history
+        self.place()
+
+        def read() -> None:
+            history.read()
+            if status is None:
+                history.refresh_status()
+            self.app.call_from_thread(self.shown, history)
+
+        self.app.run_worker(read, thread=True, group="history", exit_on_error=False)
+
+    def shown(self, history: History) -> None:
+        if history is self.history:
+            if self.live and self.live.name == history.folder.name:
+                history.status = self.live
+            self.app.monitor_pane.redraw()
+
+    def place(self) -> None:
+        names = [folder.name for folder in self.folders]
+        name = self.history.folder.name if self.history else ""
+        number = names.index(name) + 1 if name in names else len(names)
+        self.app.monitor_pane.position = (number, len(names))
+
+    def step_to(self, by: int) -> None:
+        """Show the run before or after."""
+        self.folders = runs.find(self.app.workspace)
+        if not self.folders:
+            self.app.tell("There is no run yet; F7 starts one.")
+            return
+        names = [folder.name for folder in self.folders]
+        name = self.history.folder.name if self.history else ""
+        at = names.index(name) if name in names else len(names) - 1
+        to = at + by
+        if not 0 <= to < len(names):
+            self.app.tell("This is the first run." if by < 0 else "This is the latest run.")
+            return
+        self.show(self.folders[to])
+        self.remember(names[to] if to < len(names) - 1 else "")
+
+    def remember(self, name: str) -> None:
+        layout = msgspec.structs.replace(self.app.session.layout, run=name)
+        self.app.change(msgspec.structs.replace(self.app.session, layout=layout))
+
+    def look(self) -> None:
+        """Once a second, while the shown run is under way: what is new in its files."""
+        history = self.history
+        if not history or history.status.state != "running":
+            return
+        changed = history.read() or self.news
+        if self.live_name != history.folder.name and not runs.is_locked(history.folder):
+            history.refresh_status()
+            changed = True
+        self.news = False
+        if changed:
+            self.app.monitor_pane.redraw()
+            self.app.show_state()
+
+    # --- doing -------------------------------------------------------------------------------
+
+    def start(self, session: Session, resume: str = "") -> None:
+        self.app.monitor_pane.progress = Progress(what="Starting the run …")
+        self.start_request = self.app.send(
+            StartTraining(
+                session=session,
+                session_path=str(self.app.path),
+                folder=str(self.app.workspace),
+                run=resume,
+                resume=bool(resume),
+            )
+        )
+        self.app.monitor_pane.redraw()
+
+    def resume(self) -> None:
+        history = self.history
+        if not history:
+            self.app.tell("There is no run to resume; F7 starts one.")
+        elif self.live or runs.is_locked(history.folder):
+            self.app.tell("A run is under way already.")
+        elif history.status.state == "finished":
+            self.app.tell(f"{history.folder.name} is finished: there is nothing to resume.")
+        elif runs.last_checkpoint(history.folder) is None:
+            self.app.tell(
+                f"{history.folder.name} left no checkpoint; F7 starts a new run.", "warning"
+            )
+        else:
+            self.start(self.app.session, resume=history.folder.name)
+
+    def stop(self) -> None:
+        self.stop_request = self.app.send(StopTraining())
+        if self.history and self.live and self.history.folder.name == self.live.name:
+            self.history.what = "stopping after this step, with a checkpoint"
+            self.app.monitor_pane.redraw()
+
+    def use(self) -> None:
+        """Answer from the shown run's adapter."""
+        history = self.history
+        if not history:
+            self.app.tell("There is no run whose adapter could be used; F7 starts one.")
+        elif self.live:
+            self.app.tell("While a run is under way the model answers from it already.")
+        elif runs.last_checkpoint(history.folder) is None:
+            self.app.tell(f"{history.folder.name} left no checkpoint with an adapter.", "warning")
+        else:
+            model = msgspec.structs.replace(self.app.session.model, adapter=history.folder.name)
+            self.app.change(msgspec.structs.replace(self.app.session, model=model))
+            self.app.load_model()
+            self.app.tell(
+                f"Answers come from {history.folder.name} and, beside it, the base model."
+            )
+
+    # --- hearing -----------------------------------------------------------------------------
+
+    def handle(self, event: AnyEvent) -> bool:
+        match event:
+            case Welcome() if event.run and event.run.state == "running":
+                self.started(event.run)
+                return False
+            case TrainingStarted():
+                self.started(event.run)
+            case TrainingAdvanced():
+                self.live, self.news = event.run, True
+                if self.history and self.history.folder.name == event.run.name:
+                    if not self.history.latest:  # the first steps show at once
+                        self.history.what, self.history.status = event.what, event.run
+                        self.app.monitor_pane.redraw()
+                    self.history.what, self.history.status = event.what, event.run
+            case TrainingEnded():
+                self.ended(event.run)
+            case HostLost():
+                if self.live:
+                    self.lost()
+                return False
+            case Progress() if event.request == self.start_request:
+                self.app.monitor_pane.progress = event
+                self.app.monitor_pane.redraw()
+            case Failed() if event.request in (self.start_request, self.stop_request):
+                self.app.monitor_pane.progress = None
+                self.app.monitor_pane.redraw()
+                self.app.report(event)
+            case Done():
+                return event.request in (self.start_request, self.stop_request)
+            case _:
+                return False
+        return True
+
+    def started(self, status: RunStatus) -> None:
+        self.live = status
+        self.app.monitor_pane.progress = None
+        self.folders = runs.find(self.app.workspace)
+        self.show(Path(status.folder), status)
+        if self.app.session.layout.run:
+            self.remember("")
+        self.app.show_state()
+
+    def ended(self, status: RunStatus) -> None:
+        self.live = None
+        self.app.monitor_pane.progress = None
+        if self.history and self.history.folder.name == status.name:
+            self.history.read()
+            self.history.status, self.history.what = status, ""
+            self.app.monitor_pane.redraw()
+        words = {
+            "finished": f"{status.name} is finished. alt+u answers with it, F8 measures it.",
+            "stopped": f"{status.name} is stopped at step {status.step:,}. ctrl+r resumes it.",
+        }
+        failed = status.state not in words
+        self.app.tell(
+            words.get(status.state, f"{status.name}: {status.message or status.state}"),
+            "error" if failed else "information",
+        )
+        self.app.show_state()
+        self.app.run_ended()
+
+    def lost(self) -> None:
+        """The worker died in the middle of the run: its files say how far it came."""
+        self.live = None
+        if self.history:
+            self.show(self.history.folder)

@@ -1,0 +1,142 @@
+"""A card of the output pane in lines: an answer or a measurement of base and tuned weights."""
+
+import time
+
+from workbench.text import one_line
+from workbench.ui.cards import Card, Part, Score, equal
+from workbench.ui.units import bar, count, duration, percent, plural, rate
+from workbench.ui.widgets.lines import Line, beside, cells, clip, spread, wrap
+
+STACKED = 60  # cells, below which base and tuned stand one above the other
+REASONS = {"end": "end", "length": "length limit", "stopped": "stopped"}
+ORDER = ("base", "tuned")
+
+
+def card_lines(card: Card, width: int) -> list[Line]:
+    lines = [head(card, width)]
+    blocks = answers(card) if card.kind == "answer" else scores(card)
+    if len(blocks) == 2 and width >= STACKED:
+        half = (width - 3) // 2
+        lines += beside(blocks[0](half), blocks[1](half), half)
+    else:
+        for block in blocks:
+            lines += block(width)
+    if card.kind == "answer" and card.expected:
+        expected = wrap(card.expected, width - 10, "quiet")
+        for index, line in enumerate(expected[:4]):
+            lines.append([("expected  " if not index else " " * 10, "quiet"), *line])
+        if len(expected) > 4:
+            lines.append([(" " * 10 + "…", "quiet")])
+    if card.progress and card.under_way:
+        lines += wrap(card.progress, width, "quiet")
+        if card.share >= 0:
+            lines.append([(bar(card.share, min(30, width)), "accent")])
+    if card.message:
+        lines += wrap(card.message, width, "bad" if card.state == "failed" else "quiet")
+    lines.append([])
+    return lines
+
+
+def head(card: Card, width: int) -> Line:
+    what = "Measured" if card.kind == "measurement" else f"Row {count(card.row + 1)}"
+    if card.kind == "answer" and card.row < 0:
+        what = "Answer"
+    line: Line = [(what, "title"), (f" · {one_line(card.prompt, 40)}", "quiet")]
+    signs = {"waiting": ("○ waiting", "warn"), "running": ("● running", "accent")}
+    signs |= {"failed": ("✗ failed", "bad"), "cancelled": ("■ stopped", "warn")}
+    right: Line = [signs[card.state]] if card.state in signs else []
+    clock = time.strftime("%H:%M", time.localtime(card.time))
+    right.append((f" {clock}" if right else clock, "quiet"))
+    line = clip(line, max(8, width - cells(right) - 2))
+    rule = "─" * (width - cells(line) - cells(right) - 2)
+    return spread([*line, (f" {rule}", "frame")], right, width)
+
+
+def answers(card: Card) -> list:  # type: ignore[type-arg]
+    both = len(card.parts) > 1
+    return [
+        lambda width, name=name, part=card.parts[name]: answer(card, name, part, width, both)
+        for name in ORDER
+        if name in card.parts
+    ]
+
+
+def answer(card: Card, name: str, part: Part, width: int, both: bool) -> list[Line]:
+    lines: list[Line] = []
+    right = ""
+    if part.reason and card.expected:
+        same = equal(part.text, card.expected)
+        right = "✓ as expected" if same else "✗ not as expected"
+    if both or name == "tuned" or right:
+        line: Line = [(name, name)] if both or name == "tuned" else []
+        ink = "good" if right.startswith("✓") else "bad"
+        lines.append(spread(line, [(right, ink)], width) if line else [(right, ink)])
+    lines += (
+        wrap(part.text, width)
+        if part.text
+        else [[("…" if not part.reason else "(empty)", "quiet")]]
+    )
+    lines += wrap(" · ".join(facts(card, part)), width, "quiet")
+    return lines
+
+
+def facts(card: Card, part: Part) -> list[str]:
+    found = [plural(part.tokens, "token")]
+    if part.seconds_to_first >= 0:
+        found.append(f"first after {duration(part.seconds_to_first)}")
+    if part.tokens_per_second > 0:
+        found.append(f"{rate(part.tokens_per_second)} tokens/s")
+    if part.reason:
+        found.append(REASONS.get(part.reason, part.reason))
+    if part.step >= 0:
+        found.append(
+            f"step {count(part.step)}" + (f" of {one_line(card.run, 40)}" if card.run else "")
+        )
+    return found
+
+
+def scores(card: Card) -> list:  # type: ignore[type-arg]
+    return [
+        lambda width, name=name, score=card.scores[name]: score_lines(name, score, width)
+        for name in ORDER
+        if name in card.scores
+    ]
+
+
+def score_lines(name: str, score: Score, width: int) -> list[Line]:
+    where = f" at step {count(score.step)}" if score.step >= 0 else ""
+    lines: list[Line] = [
+        [(f"{name}{where}", name)],
+        [
+            (one_line(score.metric, 30) + " ", "text"),
+            (percent(score.value), "strong"),
+            (f"  {score.low * 100:.1f} – {score.high * 100:.1f} %", "quiet"),
+        ],
+        *wrap(f"{plural(score.rows, 'row')} in {duration(score.seconds)}", width, "quiet"),
+    ]
+    return [clip(line, width) for line in [*lines, *confusion(score, width)]]
+
+
+def confusion(score: Score, width: int) -> list[Line]:
+    """Expected down, chosen across."""
+    labels = [one_line(label, 14) for label in score.labels]
+    if not labels or len(labels) > 8 or len(score.confusion) != len(labels):
+        return []
+    left = max(8, *(len(label) for label in labels))
+    cell = max(7, *(len(label) for label in labels)) + 1
+    if left + cell * len(labels) > width:
+        cell = max(5, (width - left) // len(labels))
+    head: Line = [("chosen →".rjust(left), "quiet")]
+    head += [(clip_text(label, cell - 1).rjust(cell), "quiet") for label in labels]
+    lines = [head]
+    for index, row in enumerate(score.confusion):
+        line: Line = [(labels[index].rjust(left), "quiet")]
+        for column, value in enumerate(row):
+            ink = "good" if column == index else "bad" if value else "quiet"
+            line.append((count(value).rjust(cell), ink))
+        lines.append(line)
+    return lines
+
+
+def clip_text(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

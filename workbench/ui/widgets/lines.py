@@ -1,0 +1,197 @@
+"""Text in lines: what is read rather than edited, drawn on the Line API.
+
+A line is a list of spans, a span a text and the name of an ink. Inks are component classes, so a
+theme's colours reach every line. Whatever comes in is made literal here: nothing in it is obeyed.
+"""
+
+from collections.abc import Callable, Iterator
+
+from rich.cells import cell_len, chop_cells
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from workbench.text import literal
+
+Span = tuple[str, str]
+Line = list[Span]
+
+INKS = (
+    "text",
+    "quiet",
+    "strong",
+    "title",
+    "good",
+    "bad",
+    "warn",
+    "accent",
+    "base",
+    "tuned",
+    "special",
+    "train",
+    "smooth",
+    "eval",
+    "cursor",
+    "cursor-blurred",
+    "key",
+    "even",
+    "odd",
+    "frame",
+)
+LONGEST = 100_000  # characters of one text that are laid out; the rest is counted
+
+
+def cells(line: Line) -> int:
+    return sum(cell_len(text) for text, _ in line)
+
+
+def clip(line: Line, width: int) -> Line:
+    """The line, cut with an ellipsis where it is wider than `width` cells."""
+    if cells(line) <= width:
+        return line
+    kept: Line = []
+    left = width - 1
+    for text, ink in line:
+        wide = cell_len(text)
+        if wide <= left:
+            kept.append((text, ink))
+            left -= wide
+            continue
+        piece = chop_cells(text, left)[0] if left > 0 and text else ""
+        if cell_len(piece) > left:
+            piece = ""
+        kept.append((piece + "…", ink))
+        break
+    return kept if width > 0 else []
+
+
+def pad(line: Line, width: int) -> Line:
+    """The line, exactly `width` cells wide."""
+    line = clip(line, width)
+    return [*line, (" " * (width - cells(line)), "text")]
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """One line with something at each end; the right end gives way."""
+    room = width - cells(left)
+    if room < 3:
+        return clip(left, width)
+    right = clip(right, room - 1)
+    return [*left, (" " * (room - cells(right)), "text"), *right]
+
+
+def wrap(text: str, width: int, ink: str = "text") -> list[Line]:
+    """A text from anywhere, literal, broken at spaces into lines of at most `width` cells."""
+    width = max(1, width)
+    rest = len(text) - LONGEST
+    lines: list[Line] = []
+    for paragraph in literal(text[:LONGEST]).split("\n"):
+        lines.extend([(piece, ink)] for piece in broken(paragraph, width))
+    if rest > 0:
+        lines.append([(f"… {rest:,} more characters", "quiet")])
+    return lines
+
+
+def broken(paragraph: str, width: int) -> Iterator[str]:
+    if cell_len(paragraph) <= width:
+        yield paragraph
+        return
+    current, used = "", 0
+    for word in paragraph.split(" "):
+        wide = cell_len(word)
+        if current and used + 1 + wide <= width:
+            current, used = f"{current} {word}", used + 1 + wide
+            continue
+        if current:
+            yield current
+        if wide > width:
+            *full, last = chop_cells(word, width)
+            yield from full
+            current, used = last, cell_len(last)
+        else:
+            current, used = word, wide
+    yield current
+
+
+def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
+    """Two blocks side by side, each `width` cells wide."""
+    lines = []
+    for index in range(max(len(left), len(right))):
+        one = left[index] if index < len(left) else []
+        other = right[index] if index < len(right) else []
+        lines.append([*pad(one, width), (" │ ", "quiet"), *clip(other, width)])
+    return lines
+
+
+class Inked(Widget):
+    """A widget that draws lines of spans."""
+
+    COMPONENT_CLASSES = {f"ink--{ink}" for ink in INKS}
+
+    def ink(self, name: str) -> Style:
+        return self.get_component_rich_style(f"ink--{name}")
+
+    def strip(self, line: Line, width: int) -> Strip:
+        """The line as a strip of exactly `width` cells."""
+        segments = [Segment(text, self.ink(ink)) for text, ink in clip(line, width) if text]
+        return Strip(segments).adjust_cell_length(width, self.ink("text"))
+
+
+class Bar(Inked):
+    """One or a few fixed lines that do not scroll; only a line that changed is drawn anew."""
+
+    def __init__(self, draw: Callable[[int], list[Line]], id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.draw = draw
+        self.lines: list[Line] = []
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        before, self.lines = self.lines, self.draw(self.size.width)
+        for y in range(max(len(before), len(self.lines))):
+            if before[y : y + 1] != self.lines[y : y + 1]:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        return self.strip(self.lines[y] if y < len(self.lines) else [], self.size.width)
+
+
+class Lines(Inked, ScrollView, can_focus=True):
+    """Lines that scroll. `draw(width)` gives all of them; only changed lines are drawn."""
+
+    def __init__(
+        self, draw: Callable[[int], list[Line]], id: str | None = None, focusable: bool = True
+    ) -> None:
+        super().__init__(id=id)
+        self.draw = draw
+        self.lines: list[Line] = []
+        self.can_focus = focusable
+        self.drawn_width = -1
+
+    def on_resize(self) -> None:
+        if self.scrollable_content_region.width != self.drawn_width:
+            self.redraw()
+
+    def redraw(self, to_top: bool = False) -> None:
+        width = self.drawn_width = self.scrollable_content_region.width
+        if width <= 0:
+            return
+        before, self.lines = self.lines, self.draw(width)
+        if len(before) != len(self.lines):
+            self.virtual_size = Size(width, len(self.lines))
+        if to_top:
+            self.scroll_to(0, 0, animate=False)
+        top = round(self.scroll_y)
+        for y in range(top, top + self.size.height):
+            if before[y : y + 1] != self.lines[y : y + 1]:
+                self.refresh(Region(0, y - top, self.size.width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        index = y + round(self.scroll_y)
+        line = self.lines[index] if index < len(self.lines) else []
+        return self.strip(line, self.size.width)
