@@ -45,7 +45,7 @@ class LoadedModel:
         dtype_reason: str = "",
     ) -> None:
         self.settings = settings
-        self.model: Any = model.eval()
+        self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer: Any = tokenizer
         self.device: torch.device = model.device
         self.dtype: torch.dtype = model.dtype

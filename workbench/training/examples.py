@@ -22,7 +22,7 @@ EVERY = 64  # rows between two looks at whether to stop
 class Examples:
     """Token ids of rows; reads like a list of {input_ids, answer_length}, for a data loader."""
 
-    input_ids: list[array[int]] = field(default_factory=list)  # 4 bytes a token
+    input_ids: list["array[int]"] = field(default_factory=list)  # 4 bytes a token
     answer_lengths: list[int] = field(default_factory=list)
     left_out: int = 0  # rows whose answer lies wholly beyond max_length
     cut: int = 0  # rows that end before their answer does
