@@ -64,7 +64,7 @@ $(READY): requirements.lock pyproject.toml hatch_build.py
 	  $$found -m venv --clear $(VENV); \
 	fi; \
 	echo "Installing the exact versions of requirements.lock"; \
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock; \
+	$(BIN)/python -m pip install --requirement requirements.lock; \
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
 	touch $(READY)
 

@@ -3,6 +3,7 @@
 Knows the text formats well enough to find a fault that a reader only reports vaguely.
 """
 
+import codecs
 import csv
 import json
 from collections.abc import Iterator
@@ -33,10 +34,29 @@ def check(path: Path) -> None:
             raise SourceError(f"{path} is empty: it has no rows; choose a file that has some.")
         with path.open("rb"):
             pass
-        if BUILDERS[suffix] == "csv":
+        if BUILDERS[suffix] in ("json", "text"):
+            check_text(path)
+        elif BUILDERS[suffix] == "csv":
             check_table(path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def check_text(path: Path) -> None:
+    """Check that a file is UTF-8 all through; the JSON reader would let through what is not.
+
+    Raises:
+        SourceError: naming the first line that is not.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        for _ in lines(path):  # raises at that line
+            pass
 
 
 def explain(path: Path) -> None:
@@ -48,15 +68,14 @@ def explain(path: Path) -> None:
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         for _ in objects(path):
             pass
-    elif path.suffix.lower() == ".txt":
-        for _ in lines(path):
-            pass
 
 
 def unreadable(source: Path | str, error: BaseException) -> SourceError:
     """One sentence from what a reader raised."""
     while error.__cause__ is not None:
         error = error.__cause__
+    if "corresponds to no data" in str(error):
+        return SourceError(f"{source} has no rows; choose a source that has some.")
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return SourceError(f"{source} cannot be read as data: {text[:300]}.")
 

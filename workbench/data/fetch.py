@@ -38,12 +38,13 @@ def hub_is_off() -> bool:
 
 
 def quiet_hub() -> Any:
-    """The `huggingface_hub` module, with telemetry off."""
+    """The `huggingface_hub` module, with telemetry and its own log off."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import huggingface_hub
     from huggingface_hub import constants
 
     constants.HF_HUB_DISABLE_TELEMETRY = True
+    huggingface_hub.logging.set_verbosity_error()
     return huggingface_hub
 
 

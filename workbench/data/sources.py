@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import catalogue
 from workbench.catalogue import Report, SourceError
-from workbench.data import faults, files, splits
+from workbench.data import faults, fetch, files, splits
 from workbench.data.fetch import hub_is_off
 from workbench.session import DatasetSettings
 
@@ -106,40 +106,58 @@ def from_hub(
     """
     import datasets
     from datasets import config
-    from datasets.exceptions import DatasetNotFoundError
 
     source = settings.source
-    online = config.HF_HUB_OFFLINE
     report(f"looking for {source}", 0, 0, "")
-    try:
-        found: Any = None
-        with files.quiet():
-            try:  # what was fetched once needs no network
-                config.HF_HUB_OFFLINE = True
+    online = config.HF_HUB_OFFLINE
+    found: Any = None
+    with files.quiet():
+        try:  # what was fetched once needs no network
+            config.HF_HUB_OFFLINE = True
+            found = datasets.load_dataset(source, settings.name or None)
+        except (ConnectionError, FileNotFoundError):
+            found = None
+        except Exception as error:
+            raise faults.unreadable(f"{source} of the hub", error) from error
+        finally:
+            config.HF_HUB_OFFLINE = online
+        if found is None:
+            look_at_hub(source)
+            report(f"fetching {source} from the hub", 0, 0, "")
+            try:
                 found = datasets.load_dataset(source, settings.name or None)
-            except Exception:
-                config.HF_HUB_OFFLINE = online
-                if hub_is_off():
-                    raise
-                report(f"fetching {source} from the hub", 0, 0, "")
-                found = datasets.load_dataset(source, settings.name or None)
-    except (DatasetNotFoundError, ConnectionError, FileNotFoundError) as error:
-        if hub_is_off():
-            reason = "it is not in the hub's local cache, and HF_HUB_OFFLINE forbids to fetch it"
-        elif isinstance(error, DatasetNotFoundError):
-            reason = "the hub has no such dataset, or it is private and HF_TOKEN is not set"
-        else:
-            reason = "the hub cannot be reached from here"
-        raise SourceError(
-            f"{source} is no starter, no file and no folder here, and {reason}. Starters: "
-            f"{', '.join(s.name for s in catalogue.STARTERS.values() if s.kind == 'dataset')}."
-        ) from error
-    except Exception as error:
-        raise faults.unreadable(f"{source} of the hub", error) from error
-    finally:
-        config.HF_HUB_OFFLINE = online
+            except Exception as error:
+                raise faults.unreadable(f"{source} of the hub", error) from error
     tables = {str(name): table for name, table in found.items()}
     return tables, "-".join(table._fingerprint for table in tables.values())[:64]
+
+
+def look_at_hub(source: str) -> None:
+    """Ask the hub once, and not for long, whether it has a dataset.
+
+    Raises:
+        SourceError: when it has not, or gives no answer.
+    """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    reason = ""
+    if hub_is_off():
+        reason = "it is not in the hub's local cache, and HF_HUB_OFFLINE forbids to fetch it"
+    else:
+        api = fetch.quiet_hub().HfApi()
+        seconds = fetch.HUB_SECONDS
+        try:
+            fetch.within(seconds + 1, lambda: str(api.dataset_info(source, timeout=seconds).sha))
+        except RepositoryNotFoundError:
+            reason = "the hub has no such dataset, or it is private and HF_TOKEN is not set"
+        except Exception:  # whatever the client raises, it means that there is no answer
+            reason = "the hub cannot be reached from here"
+    if reason:
+        starters = ", ".join(s.name for s in catalogue.STARTERS.values() if s.kind == "dataset")
+        raise SourceError(
+            f"{source} is no starter ({starters}), no file and no folder here, and {reason}; "
+            "correct dataset.source."
+        )
 
 
 def spoken(table: "datasets.Dataset") -> "datasets.Dataset":
