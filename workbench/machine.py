@@ -122,10 +122,10 @@ def look() -> Machine:
         memory=memory.total,
         memory_free=memory.available,
         cache=str(cache),
-        cache_writable=os.access(nearest(cache), os.W_OK),
+        cache_writable=writable(cache),
         cache_free=free(cache),
         folder=str(here),
-        folder_writable=os.access(here, os.W_OK),
+        folder_writable=writable(here),
         folder_free=free(here),
         hub=hub(),
         libraries=libraries(),
@@ -313,6 +313,12 @@ def hub() -> str:
 def nearest(folder: Path) -> Path:
     """The folder, or what is there of the way to it."""
     return next(one for one in (folder, *folder.parents) if one.exists())
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be put into the folder, or it can be made."""
+    place = nearest(folder)
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
 def free(folder: Path) -> int:

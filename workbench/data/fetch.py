@@ -44,7 +44,7 @@ def quiet_hub() -> Any:
     from huggingface_hub import constants
 
     constants.HF_HUB_DISABLE_TELEMETRY = True
-    huggingface_hub.logging.set_verbosity_error()
+    huggingface_hub.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     return huggingface_hub
 
 
@@ -127,8 +127,10 @@ def from_hub(starter: Starter, folder: Path, report: Report) -> None:
             super().__init__(*arguments, **{**options, "file": io.StringIO()})
 
         def display(self, *_: Any, **__: Any) -> None:
-            if self.unit == "B":
+            if self.unit == "B" and not over.is_set():
                 report(what, float(self.n), float(self.total or 0), "B")
+
+    over = threading.Event()  # a bar draws itself once more when it is forgotten
 
     def look() -> str:
         return str(hub.HfApi(token=False).model_info(starter.hub, timeout=HUB_SECONDS).sha)
@@ -157,6 +159,7 @@ def from_hub(starter: Starter, folder: Path, report: Report) -> None:
                 (arriving / name).rename(folder / name)
         (folder / "REVISION").write_text(f"{starter.hub} {revision}\n", encoding="utf-8")
     finally:
+        over.set()
         shutil.rmtree(arriving, ignore_errors=True)
 
 

@@ -40,9 +40,7 @@ def convert(archive: Path, folder: Path, report: Report) -> None:
             member = packed.extractfile(MEMBER)
             text = member.read().decode("utf-8") if member else ""
     except (KeyError, tarfile.TarError, UnicodeDecodeError, EOFError) as error:
-        raise SourceError(
-            f"The film reviews cannot be read from {archive.name}: {error}"
-        ) from error
+        raise SourceError(f"{archive.name} does not hold the film reviews: {error}.") from error
     sides = split(parse(text))
     for name, rows in sides.items():
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
