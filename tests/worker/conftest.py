@@ -1,9 +1,6 @@
-"""A workspace with a tiny model and real rows in it, and a line to a Worker in either host."""
+"""A line to a Worker, in either host."""
 
-import json
-import os
 import queue
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,65 +10,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.tiny import make_tiny_model, reviews
 from workbench import session as sessions
 from workbench.protocol import AnyEvent, AnyRequest, Done, Failed, HostLost, StartTraining
-from workbench.session import (
-    DatasetSettings,
-    EvaluationSettings,
-    GenerationSettings,
-    ModelSettings,
-    Prompt,
-    Session,
-    TrainingSettings,
-)
+from workbench.session import Session
 from workbench.worker.link import HostLink, LocalLink
-from workbench.worker.place import living
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hosts of a test are its own, and end with it."""
-    monkeypatch.setenv("WORKBENCH_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("WORKBENCH_LINGER", "60")
-    yield
-    for _, about in living():
-        os.kill(about["pid"], signal.SIGKILL)
-
-
-@pytest.fixture
-def session(tmp_path: Path, tiny_model: Path) -> Session:
-    rows = tmp_path / "reviews.jsonl"
-    rows.write_text("".join(json.dumps(row) + "\n" for row in reviews(64)))
-    made = Session(
-        model=ModelSettings(name=str(tiny_model), dtype="float32", device="cpu"),
-        dataset=DatasetSettings(source="reviews.jsonl"),
-        prompts=[
-            Prompt(
-                name="plain",
-                system="You judge films.",
-                template="Review: {{ text }}\nPositive or negative?",
-                completion="{{ label }}",
-            )
-        ],
-        generation=GenerationSettings(max_new_tokens=12),
-        evaluation=EvaluationSettings(rows=3, labels=["positive", "negative"]),
-        training=TrainingSettings(
-            per_device_train_batch_size=4,
-            learning_rate=1e-2,
-            lora_r=4,
-            evaluation_rows=2,
-            eval_steps=5,
-            save_steps=5,
-        ),
-    )
-    sessions.save(made, tmp_path / "sessions" / "tiny.toml")
-    return made
 
 
 @dataclass

@@ -49,6 +49,7 @@ class Client:
         """Read requests until the line is closed."""
         service = self.host.service
         service.attach(self.tell)
+        self.tell(service.welcome(0))  # whoever connects knows by it that someone is there
         file: BinaryIO = self.connection.makefile("rb")
         try:
             for line in file:

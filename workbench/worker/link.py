@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec.structs import replace
 
@@ -102,10 +102,10 @@ class HostLink:
                 self.changed.notify_all()
 
     def read(self) -> None:
-        first = True
+        farewell = ""  # how the last host ended
         while not self.closed:
             try:
-                connection = self.connect()
+                connection, lines = self.connect()
             except OSError as error:
                 self.tell(
                     HostLost(
@@ -115,35 +115,32 @@ class HostLink:
                 )
                 return
             with self.changed:
-                if not first:
+                if farewell:
                     self.waiting.clear()  # asked of a host that is gone
                 self.connection = connection
                 self.changed.notify_all()
-            if not first:
-                self.tell(
-                    HostLost(message=f"{self.farewell()} It was started anew.", restarted=True)
-                )
-            first = False
-            self.listen(connection)
+            if farewell:
+                self.tell(HostLost(message=f"{farewell} It was started anew.", restarted=True))
+            self.listen(lines)
             if self.closed:
                 return
             self.hang_up()
+            farewell = self.farewell()
             now = time.monotonic()
             if not self.start_host or (
                 len(self.restarts) == RESTARTS and now - self.restarts[0] < RESTART_WINDOW
             ):
                 self.tell(
                     HostLost(
-                        message=f"{self.farewell()} Its log says why; open the session again to "
-                        "go on.",
+                        message=f"{farewell} Its log says why; open the session again to go on.",
                         restarted=False,
                     )
                 )
                 return
             self.restarts.append(now)
 
-    def listen(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection.makefile("rb") as lines:
+    def listen(self, lines: BinaryIO) -> None:
+        with suppress(OSError, ValueError), lines:
             for line in lines:
                 try:
                     event = protocol.decode_event(line)
@@ -163,7 +160,7 @@ class HostLink:
             return f"The worker crashed (signal {-code})."
         return "The worker ended unexpectedly."
 
-    def connect(self) -> socket.socket:
+    def connect(self) -> tuple[socket.socket, BinaryIO]:
         """A connection to the session's host; starts it where there is none.
 
         Raises:
@@ -175,7 +172,11 @@ class HostLink:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 connection.connect(str(self.place.socket))
-                return connection
+                # A host that is being killed may still take a connection, and then say nothing.
+                lines = connection.makefile("rb")
+                if not lines.readline():
+                    raise ConnectionResetError(104, "it hung up")
+                return connection, lines
             except OSError:
                 connection.close()
                 if self.closed or time.monotonic() > deadline:

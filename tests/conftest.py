@@ -1,0 +1,93 @@
+"""For every test: a cache of its own that shares the starters, and hosts that end with the test."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+# Before any library reads them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tests.tiny import make_tiny_model, reviews
+from workbench import session as sessions
+from workbench.catalogue import cache_folder
+from workbench.session import (
+    DatasetSettings,
+    EvaluationSettings,
+    GenerationSettings,
+    ModelSettings,
+    Prompt,
+    Session,
+    TrainingSettings,
+)
+from workbench.worker.place import living
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What tests open does not fill the person's cache; the starters there are used."""
+    folder = tmp_path_factory.mktemp("cache")
+    starters = cache_folder() / "starters"
+    starters.mkdir(parents=True, exist_ok=True)
+    (folder / "starters").symlink_to(starters)
+    before = os.environ.get("WORKBENCH_CACHE")
+    os.environ["WORKBENCH_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["WORKBENCH_CACHE"]
+    else:
+        os.environ["WORKBENCH_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hosts of a test are its own, and end with it."""
+    monkeypatch.setenv("WORKBENCH_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("WORKBENCH_LINGER", "60")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    yield
+    monkeypatch.setenv("WORKBENCH_STATE", str(tmp_path / "state"))
+    for _, about in living():
+        with suppress(ProcessLookupError):
+            os.kill(about["pid"], signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def session(tmp_path: Path, tiny_model: Path) -> Session:
+    """A session on the tiny model and 64 rows, in tmp_path/sessions/tiny.toml."""
+    rows = tmp_path / "reviews.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in reviews(64)))
+    made = Session(
+        model=ModelSettings(name=str(tiny_model), dtype="float32", device="cpu"),
+        dataset=DatasetSettings(source="reviews.jsonl"),
+        prompts=[
+            Prompt(
+                name="plain",
+                system="You judge films.",
+                template="Review: {{ text }}\nPositive or negative?",
+                completion="{{ label }}",
+            )
+        ],
+        generation=GenerationSettings(max_new_tokens=12),
+        evaluation=EvaluationSettings(rows=3, labels=["positive", "negative"]),
+        training=TrainingSettings(
+            per_device_train_batch_size=4,
+            learning_rate=1e-2,
+            lora_r=4,
+            evaluation_rows=2,
+            eval_steps=5,
+            save_steps=5,
+        ),
+    )
+    sessions.save(made, tmp_path / "sessions" / "tiny.toml")
+    return made

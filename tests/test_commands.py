@@ -1,0 +1,203 @@
+"""The commands: the same core without a screen."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.terminal import WORKBENCH
+from workbench import __version__, runs
+from workbench import session as sessions
+from workbench.session import Session
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def workbench(tmp_path: Path) -> Run:
+    def run(*words: str, check: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*WORKBENCH, *words],
+            check=False,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+        assert done.returncode == check, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def test_version_and_help_answer(workbench: Run) -> None:
+    assert workbench("--version").stdout == f"workbench {__version__}\n"
+    text = workbench("--help").stdout
+    for command in ("train", "generate", "eval", "attach", "doctor", "schema", "new", "runs"):
+        assert f"workbench {command}" in text
+        assert "usage" in workbench(command, "--help").stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from workbench.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('torch','transformers','textual','rich','msgspec','datasets')], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_the_screen_without_a_terminal_names_the_headless_commands(
+    workbench: Run, session: Session
+) -> None:
+    done = workbench("sessions/tiny.toml", check=2)
+    assert done.stderr.count("\n") == 1
+    assert "workbench train SESSION" in done.stderr
+
+
+def test_the_schema_is_json(workbench: Run) -> None:
+    assert "$defs" in json.loads(workbench("schema").stdout)
+
+
+def test_a_new_session_is_made_and_not_written_over(workbench: Run, tmp_path: Path) -> None:
+    workbench("new", "sessions/mine", "--model", "some/model", "--dataset", "rows.jsonl")
+    made = sessions.load(tmp_path / "sessions" / "mine.toml")
+    assert (made.model.name, made.dataset.source) == ("some/model", "rows.jsonl")
+    again = workbench("new", "sessions/mine.toml", check=1)
+    assert "is there already" in again.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "generate", "eval"])
+def test_a_wrong_session_is_one_sentence(workbench: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "bad.toml").write_text("[training]\nlora_rank = 4\n")
+    done = workbench(command, "bad.toml", check=1)
+    assert "bad.toml: training.lora_rank: there is no such key" in done.stderr
+    missing = workbench(command, "gone.toml", check=1)
+    assert "gone.toml: there is no such session" in missing.stderr
+    assert done.stdout == missing.stdout == ""
+
+
+@pytest.mark.parametrize("host", [[], ["--in-process"]])
+def test_a_run_a_measure_and_an_answer_as_json(
+    workbench: Run, session: Session, tmp_path: Path, host: list[str]
+) -> None:
+    done = workbench("train", "sessions/tiny.toml", "--json", *host)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[0]["event"] == "started"
+    assert events[-1]["event"] == "finished"
+    losses = [event["loss"] for event in events if "loss" in event]
+    assert len(losses) == events[-1]["total_steps"] == events[-1]["step"]
+    assert losses[-1] < losses[0]
+
+    answer = json.loads(
+        workbench("generate", "tiny", "--row", "2", "--adapter", "tiny-1", "--json", *host).stdout
+    )
+    assert [one["weights"] for one in answer["answers"]] == ["base", "tuned"]
+    assert answer["answers"][0]["text"] != answer["answers"][1]["text"]
+
+    measured = json.loads(
+        workbench("eval", "tiny", "--adapter", "tiny-1", "--rows", "2", "--json", *host).stdout
+    )
+    assert [one["weights"] for one in measured["results"]] == ["base", "tuned"]
+
+    (listed,) = json.loads(workbench("runs", "--json").stdout)
+    assert (listed["name"], listed["state"]) == ("tiny-1", "finished")
+    assert "tiny-1" in workbench("runs").stdout
+
+
+def test_an_answer_alone_is_on_stdout(workbench: Run, session: Session) -> None:
+    done = workbench("generate", "tiny", "--row", "0")
+    answer = json.loads(workbench("generate", "tiny", "--row", "0", "--json").stdout)
+    assert done.stdout == answer["answers"][0]["text"] + "\n"
+    assert "tokens/s" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["generate", "tiny", "--row", "900"], "no row 900"),
+        (["generate", "tiny", "--prompt", "x"], "no prompt x"),
+        (["generate", "tiny", "--adapter", "nope"], "nope"),
+        (["train", "tiny", "--resume", "nope"], "no run nope"),
+        (["train", "tiny", "--detach", "--in-process"], "--detach needs a worker process"),
+        (["fetch", "nope"], "no starter nope"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    workbench: Run, session: Session, words: list[str], said: str
+) -> None:
+    done = workbench(*words, check=1)
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()[-1]) < 300
+
+
+def training(tmp_path: Path, *words: str) -> "subprocess.Popen[str]":
+    """A long run, once it has done some steps."""
+    path = tmp_path / "sessions" / "tiny.toml"
+    text = path.read_text().replace("num_train_epochs = 1.0", "num_train_epochs = 200.0")
+    path.write_text(text)
+    child = subprocess.Popen(
+        [*WORKBENCH, "train", "tiny", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: runs.status(tmp_path / "runs" / "tiny-1").step >= 3)
+    return child
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("host", [[], ["--in-process"]])
+def test_ctrl_c_stops_with_a_checkpoint_and_the_run_resumes(
+    workbench: Run, session: Session, tmp_path: Path, host: list[str]
+) -> None:
+    child = training(tmp_path, *host)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 0, err
+    assert "stopped at step" in err
+    folder = tmp_path / "runs" / "tiny-1"
+    status = runs.status(folder)
+    assert status.state == "stopped"
+    assert (runs.last_checkpoint(folder) or (0,))[0] == status.step
+    path = folder / "session.toml"
+    path.write_text(path.read_text().replace("max_steps = -1", f"max_steps = {status.step + 3}"))
+    workbench("train", "tiny", "--resume", "tiny-1", *host)
+    assert runs.status(folder).step == status.step + 3
+    assert runs.status(folder).state == "finished"
+
+
+def test_a_detached_run_is_found_by_attach(
+    workbench: Run, session: Session, tmp_path: Path
+) -> None:
+    child = training(tmp_path, "--detach")
+    assert child.wait(timeout=60) == 0
+    (host,) = json.loads(workbench("attach", "--json").stdout)
+    assert host["run"] == "tiny-1"
+    assert host["session"] == str(tmp_path / "sessions" / "tiny.toml")
+    listed = workbench("attach", check=2)
+    assert "training tiny-1" in listed.stdout
+    os.kill(host["pid"], signal.SIGTERM)
+    until(lambda: runs.status(tmp_path / "runs" / "tiny-1").state == "stopped")
+
+
+def test_attach_with_nobody_up_says_so(workbench: Run) -> None:
+    assert json.loads(workbench("attach", "--json").stdout) == []
+    assert "No worker is up" in workbench("attach", check=1).stderr
