@@ -44,7 +44,7 @@ def quiet_hub() -> Any:
     from huggingface_hub import constants
 
     constants.HF_HUB_DISABLE_TELEMETRY = True
-    huggingface_hub.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    huggingface_hub.logging.set_verbosity_error()
     return huggingface_hub
 
 
