@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SESSION ?= sessions/film-reviews.toml
+# The programs in an environment name its path: where the checkout was moved, it is made anew.
+MOVED := $(shell [ ! -f $(VENV)/.place ] || [ "$$(cat $(VENV)/.place)" = "$(CURDIR)" ] || { rm -f $(READY); echo yes; })
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test lint bench lock setup starters clean
@@ -24,7 +26,7 @@ run: starters
 
 test: starters
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
-	  $(BIN)/python -m pytest -n 2 --dist loadfile
+	  PYTEST_ADDOPTS="-n 2 --dist loadfile $$PYTEST_ADDOPTS" $(BIN)/python -m pytest
 
 lint: setup
 	$(BIN)/ruff check .
@@ -46,7 +48,7 @@ setup: $(READY)
 # The environment is made once, and brought up to date when a version in the lock changes.
 $(READY): requirements.lock pyproject.toml hatch_build.py
 	@set -e; \
-	if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	if [ -n "$(MOVED)" ] || ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	  for one in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 	    if $$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	      found=$$one; break; \
@@ -66,6 +68,7 @@ $(READY): requirements.lock pyproject.toml hatch_build.py
 	echo "Installing the exact versions of requirements.lock"; \
 	$(BIN)/python -m pip install --requirement requirements.lock; \
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	echo "$(CURDIR)" > $(VENV)/.place; \
 	touch $(READY)
 
 clean:

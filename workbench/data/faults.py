@@ -5,7 +5,9 @@ Knows the text formats well enough to find a fault that a reader only reports va
 
 import codecs
 import csv
+import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,15 @@ from workbench.catalogue import SourceError
 if TYPE_CHECKING:
     import datasets
 
+DISK_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+)
 FIELD_LIMIT = 1 << 30  # characters of a CSV cell
 
 
@@ -78,6 +89,15 @@ def unreadable(source: Path | str, error: BaseException) -> SourceError:
         return SourceError(f"{source} has no rows; choose a source that has some.")
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return SourceError(f"{source} cannot be read as data: {text[:300]}.")
+
+
+def disk_trouble(error: BaseException | None) -> str:
+    """What the disk refused, if that is where an error comes from; else empty."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            return os.strerror(error.errno)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

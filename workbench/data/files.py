@@ -106,9 +106,12 @@ def build(kind: str, files: list[Path], kept: Path, source: Path) -> "datasets.D
 
     try:
         table = load()
-    except OSError as error:
-        raise SourceError(f"{source} cannot be read: {error.strerror or error}.") from error
     except Exception as error:
+        if trouble := faults.disk_trouble(error):
+            raise SourceError(
+                f"The table of {source} cannot be kept in {kept}: {trouble}. Make room, or set "
+                "WORKBENCH_CACHE to a folder that has some."
+            ) from error
         for path in files:
             faults.explain(path)  # raises where it finds what is wrong
         if kind == "csv":  # a column that holds numbers in one part and text in another

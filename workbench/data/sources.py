@@ -44,6 +44,10 @@ def open_dataset(settings: DatasetSettings, folder: Path, report: Report) -> Dat
     Raises:
         SourceError: one sentence that names the file, line, column or split, and what to do.
     """
+    # `datasets` looks into `transformers` wherever that is loaded, and fails where another thread
+    # is half-way through importing it: here one waits until it is whole (it imports no torch).
+    import transformers  # noqa: F401
+
     found, fingerprint, source = read(settings, folder, report)
     found = {name: spoken(table) for name, table in found.items()}
     train, evaluation, where = splits.evaluation(
