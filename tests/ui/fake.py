@@ -41,7 +41,7 @@ class FakeLink:
         self.live: RunStatus | None = None
         self.adapter = ""
         self.steps = 24
-        self.on_event: Callable[[AnyEvent], None] = lambda event: None
+        self.on_event: Callable[[AnyEvent], None] = lambda _: None
 
     def start(self, on_event: Callable[[AnyEvent], None]) -> None:
         self.on_event = on_event
@@ -163,7 +163,9 @@ class FakeLink:
                 )
             )
             words = (
-                ["positive"] if weights == "tuned" else "The review is rather positive .".split()
+                ["positive"]
+                if weights == "tuned"
+                else ["The", "review", "is", "rather", "positive."]
             )
             said: list[str] = []
             for word in words:
@@ -240,7 +242,7 @@ def write_run(
     name: str,
     session: Session,
     steps: int,
-    on_event: Callable[[AnyEvent], None] = lambda event: None,
+    on_event: Callable[[AnyEvent], None] = lambda _: None,
     pace: float = 0.0,
     link: FakeLink | None = None,
 ) -> RunStatus:

@@ -20,14 +20,18 @@ from workbench.ui.cards import Card, Cards, Part, Score
 from workbench.ui.units import duration
 
 if TYPE_CHECKING:
-    from workbench.ui.app import WorkbenchApp
+    from workbench.ui.base import Base
 
 
 class Asking:
-    def __init__(self, app: "WorkbenchApp") -> None:
+    def __init__(self, app: "Base") -> None:
         self.app = app
         self.cards = Cards(app.workspace / "answers" / f"{app.path.stem}.jsonl")
         self.open: dict[int, Card] = {}  # request → its card, while it is under way
+
+    def begin_with_history(self) -> None:
+        self.cards.load()
+        self.app.output_pane.show(self.cards.cards)
 
     def generate(self) -> None:
         browsing = self.app.browsing
@@ -84,7 +88,7 @@ class Asking:
     def waiting_words(self) -> str:
         if self.app.watching.live:
             return "Queued: the run answers after this step."
-        if not self.app.model:
+        if not self.app.modelling.status:
             return "Queued: the model is being loaded."
         return "Queued behind what is under way." if self.open else ""
 
@@ -110,6 +114,21 @@ class Asking:
         card = self.open.get(event.request)
         if card is None:
             return False
+        match event:
+            case Done():
+                self.finish(event.request, "cancelled" if event.cancelled else "finished")
+                return True
+            case Failed():
+                self.app.report(event)
+                self.finish(event.request, "failed", event.message)
+                return True
+        if self.add_to(card, event):
+            self.app.output_pane.show(self.cards.cards, card)
+        return True
+
+    @staticmethod
+    def add_to(card: Card, event: AnyEvent) -> bool:
+        """Take the event into the card. False where it says nothing new."""
         match event:
             case GenerationStarted():
                 card.state, card.progress = "running", ""
@@ -148,16 +167,8 @@ class Asking:
                     confusion=event.confusion,
                     step=event.step,
                 )
-            case Done():
-                self.finish(event.request, "cancelled" if event.cancelled else "finished")
-                return True
-            case Failed():
-                self.app.report(event)
-                self.finish(event.request, "failed", event.message)
-                return True
             case _:
                 return False
-        self.app.output_pane.show(self.cards.cards, card)
         return True
 
     def finish(self, request: int, state: str, message: str = "") -> None:

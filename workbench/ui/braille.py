@@ -33,8 +33,9 @@ def thin(
     return thinned
 
 
-def smoothed(points: Sequence[Point], weight: float = 0.9) -> list[Point]:
-    """An exponential mean of y, corrected for its start: as TensorBoard's smoothing."""
+def smoothed(points: Sequence[Point]) -> list[Point]:
+    """An exponential mean of y over about a twentieth of the points, corrected for its start."""
+    weight = 1 - 1 / max(2, len(points) / 20)
     mean, mass, result = 0.0, 0.0, []
     for x, y in points:
         mean = weight * mean + (1 - weight) * y

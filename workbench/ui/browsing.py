@@ -3,7 +3,6 @@
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
 from textual.timer import Timer
 
 from workbench.protocol import (
@@ -25,13 +24,13 @@ from workbench.session import Prompt
 from workbench.ui.widgets.table import CELL
 
 if TYPE_CHECKING:
-    from workbench.ui.app import WorkbenchApp
+    from workbench.ui.base import Base
 
 ROW_PAUSE, TYPING_PAUSE = 0.08, 0.15  # seconds without another key before the worker is asked
 
 
 class Browsing:
-    def __init__(self, app: "WorkbenchApp") -> None:
+    def __init__(self, app: "Base") -> None:
         self.app = app
         self.opened: DatasetOpened | None = None
         self.values: Values | None = None
@@ -58,8 +57,7 @@ class Browsing:
     def select(self, row: int) -> None:
         """The cursor is on another row: read it in full once the cursor rests."""
         self.values = None
-        layout = msgspec.structs.replace(self.app.session.layout, row=row)
-        self.app.change(msgspec.structs.replace(self.app.session, layout=layout))
+        self.app.change_layout(row=row)
         self.later("row", ROW_PAUSE, self.read_row)
 
     def read_row(self) -> None:
@@ -139,8 +137,7 @@ class Browsing:
         self.opened = opened
         row = max(0, min(self.app.session.layout.row, opened.rows - 1))
         if row != self.app.session.layout.row:
-            layout = msgspec.structs.replace(self.app.session.layout, row=row)
-            self.app.change(msgspec.structs.replace(self.app.session, layout=layout))
+            self.app.change_layout(row=row)
         self.app.dataset_pane.show(opened, row)
         self.app.prompt_pane.know(opened.columns)
         self.read_row()

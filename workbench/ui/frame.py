@@ -15,9 +15,10 @@ PANES = ("dataset", "prompt", "output", "monitor")
 
 def header(app: "WorkbenchApp", width: int) -> list[Line]:
     left: Line = [(" workbench ", "title"), (one_line(app.path.stem, 30), "strong")]
-    worker: Line = [state(app)]
+    if not app.begun:
+        return [[*left, ("   starting …", "quiet")]]
     saved, ink = app.saving.words(app.session)
-    right: Line = [*worker, (" · ", "frame"), (saved + " ", ink)]
+    right: Line = [state(app), (" · ", "frame"), (saved + " ", ink)]
     room = width - cells(left) - cells(right) - 6
     middle = [("   ", "text"), (model(app, room), "quiet")] if room > 12 else []
     return [spread([*left, *middle], right, width)]
@@ -25,24 +26,24 @@ def header(app: "WorkbenchApp", width: int) -> list[Line]:
 
 def state(app: "WorkbenchApp") -> tuple[str, str]:
     """What the worker is doing, in a few words."""
-    if app.trouble:
-        return f"✗ {one_line(app.trouble, 40)}", "bad"
+    if app.modelling.trouble:
+        return f"✗ {one_line(app.modelling.trouble, 40)}", "bad"
     if app.watching.live:
         run = app.watching.live
         step = max(run.step, app.watching.history.step if app.watching.history else 0)
         return f"● training {count(step)}/{count(run.total_steps)}", "good"
     if app.asking.open:
         return "● answering", "accent"
-    if app.loading:
-        return one_line(app.loading, 40), "accent"
-    if app.model_problem:
+    if app.modelling.loading:
+        return one_line(app.modelling.loading, 40), "accent"
+    if app.modelling.problem:
         return "✗ no model", "bad"
-    return ("○ ready", "quiet") if app.model else ("○ connecting", "quiet")
+    return ("○ ready", "quiet") if app.modelling.status else ("○ connecting", "quiet")
 
 
 def model(app: "WorkbenchApp", room: int) -> str:
     """As much on the model as there is room for."""
-    status = app.model
+    status = app.modelling.status
     if not status:
         return one_line(app.session.model.name, max(1, room))
     name = one_line(status.name.rstrip("/").rsplit("/", 1)[-1], 40)
@@ -74,7 +75,7 @@ def footer(app: "WorkbenchApp", width: int) -> list[Line]:
     shown = [action for action in ACTIONS if action.footer]
     if app.narrow:
         shown = [action for action in shown if action.group != "Panes"]
-    if app.asking.open:
+    if app.begun and app.asking.open:
         shown = [action for action in ACTIONS if action.name == "stop"] + shown
     last = next(action for action in shown if action.name == "quit")
     ending = item(last, app)
@@ -83,14 +84,14 @@ def footer(app: "WorkbenchApp", width: int) -> list[Line]:
         piece = item(action, app)
         if action is not last and cells(line) + cells(piece) + cells(ending) <= width:
             line += piece
-    more = [("ctrl+p", "key"), (" All ", "quiet")]
+    more = [(" ctrl+p", "key"), (" All ", "quiet")]
     if cells(line) + cells(ending) + cells(more) <= width:
-        line += [(" ", "text"), *more]
+        line += more
     return [[*line, *ending]]
 
 
 def item(action: Action, app: "WorkbenchApp") -> Line:
     label = action.label
-    if action.name == "train" and app.watching.live:
+    if action.name == "train" and app.begun and app.watching.live:
         label = "Stop run"
     return [(f" {shown_key(action.keys.split(',')[0])}", "key"), (f" {label} ", "quiet")]

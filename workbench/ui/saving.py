@@ -70,4 +70,4 @@ class Saving:
             return "not saved", "bad"
         if self.conflict or self.held:
             return "not saved: the file was changed elsewhere", "warn"
-        return ("unsaved", "quiet") if self.needed(session) else ("saved", "quiet")
+        return ("saving …", "quiet") if self.needed(session) else ("saved", "quiet")

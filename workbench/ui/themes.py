@@ -5,8 +5,10 @@ A theme names Textual's colours, and in `[variables]` those of this program (`OW
 
 import os
 import tomllib
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
@@ -58,6 +60,20 @@ def read(path: Path) -> Theme:
     variables = document.pop("variables", {})
     if not isinstance(variables, dict):
         raise ThemeError(f"{path}: variables: expected a table.")
+    check(path, document, variables)
+    for key, source in OWN.items():
+        variables.setdefault(key, document.get(source, document["primary"]))
+    if document.get("ansi"):
+        dark = document.get("dark", True)
+        variables.setdefault("ansi-background", "ansi_black" if dark else "ansi_white")
+        variables.setdefault("ansi-foreground", "ansi_white" if dark else "ansi_black")
+    return Theme(**{"name": path.stem, **document}, variables=variables)
+
+
+def check(path: Path, document: dict[str, Any], variables: dict[str, Any]) -> None:
+    """Raises:
+    ThemeError: naming the key that is wrong and what was expected.
+    """
     for key, value in document.items():
         if key in ("dark", "ansi"):
             if not isinstance(value, bool):
@@ -77,13 +93,6 @@ def read(path: Path) -> Theme:
             check_colour(path, f"variables.{key}", value)
         elif not isinstance(value, str):
             raise ThemeError(f"{path}: variables.{key}: expected text; it is {value!r}.")
-    for key, source in OWN.items():
-        variables.setdefault(key, document.get(source, document["primary"]))
-    if document.get("ansi"):
-        dark = document.get("dark", True)
-        variables.setdefault("ansi-background", "ansi_black" if dark else "ansi_white")
-        variables.setdefault("ansi-foreground", "ansi_white" if dark else "ansi_black")
-    return Theme(**{"name": path.stem, **document}, variables=variables)
 
 
 def check_colour(path: Path, key: str, value: object) -> None:
@@ -110,6 +119,25 @@ def read_folders(folders: list[Path]) -> tuple[list[Theme], list[str]]:
             else:
                 themes[theme.name] = theme
     return list(themes.values()), problems
+
+
+def first(wanted: str, folders: list[Path]) -> Theme:
+    """The theme to begin with, found with as little reading as can be.
+
+    `wanted` where it is there; else what suits the terminal, else the program's own.
+    """
+    usual = SIXTEEN if few_colours() else DEFAULT
+    for name in dict.fromkeys(filter(None, (wanted, usual, DEFAULT))):
+        for folder in reversed(folders):
+            path = folder / f"{name}.toml"
+            with suppress(ThemeError):
+                if path.is_file() and (theme := read(path)).name == name:
+                    return theme
+        if name == wanted:
+            for theme in read_folders(folders)[0]:
+                if theme.name == wanted:
+                    return theme
+    return fallback()
 
 
 def fallback() -> Theme:

@@ -66,10 +66,3 @@ def rate(number: float) -> str:
 
 def percent(share: float) -> str:
     return f"{share * 100:.1f} %"
-
-
-def bar(share: float, width: int) -> str:
-    """A bar of `width` cells, filled to eighths of a cell."""
-    eighths = round(max(0.0, min(1.0, share)) * width * 8)
-    full, part = divmod(eighths, 8)
-    return "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "") + "░" * (width - full - bool(part))

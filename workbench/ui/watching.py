@@ -22,15 +22,16 @@ from workbench.protocol import (
 )
 from workbench.session import Session
 from workbench.ui.history import History
+from workbench.ui.screens.leaving import Stopping
 
 if TYPE_CHECKING:
-    from workbench.ui.app import WorkbenchApp
+    from workbench.ui.base import Base
 
 PERIOD = 1.0  # seconds between two looks at the files
 
 
 class Watching:
-    def __init__(self, app: "WorkbenchApp") -> None:
+    def __init__(self, app: "Base") -> None:
         self.app = app
         self.folders: list[Path] = []
         self.live: RunStatus | None = None  # the run that this worker trains
@@ -100,8 +101,7 @@ class Watching:
         self.remember(names[to] if to < len(names) - 1 else "")
 
     def remember(self, name: str) -> None:
-        layout = msgspec.structs.replace(self.app.session.layout, run=name)
-        self.app.change(msgspec.structs.replace(self.app.session, layout=layout))
+        self.app.change_layout(run=name)
 
     def look(self) -> None:
         """Once a second, while the shown run is under way: what is new in its files."""
@@ -165,7 +165,7 @@ class Watching:
         else:
             model = msgspec.structs.replace(self.app.session.model, adapter=history.folder.name)
             self.app.change(msgspec.structs.replace(self.app.session, model=model))
-            self.app.load_model()
+            self.app.modelling.load()
             self.app.tell(
                 f"Answers come from {history.folder.name} and, beside it, the base model."
             )
@@ -180,12 +180,7 @@ class Watching:
             case TrainingStarted():
                 self.started(event.run)
             case TrainingAdvanced():
-                self.live, self.news = event.run, True
-                if self.history and self.history.folder.name == event.run.name:
-                    if not self.history.latest:  # the first steps show at once
-                        self.history.what, self.history.status = event.what, event.run
-                        self.app.monitor_pane.redraw()
-                    self.history.what, self.history.status = event.what, event.run
+                self.advance(event)
             case TrainingEnded():
                 self.ended(event.run)
             case HostLost():
@@ -204,6 +199,20 @@ class Watching:
             case _:
                 return False
         return True
+
+    def advance(self, event: TrainingAdvanced) -> None:
+        """The monitor draws once a second; but what is new in kind shows at once."""
+        self.live, self.news = event.run, True
+        for screen in self.app.screen_stack:
+            if isinstance(screen, Stopping):
+                screen.follow(event.run)
+        history = self.history
+        if history and history.folder.name == event.run.name:
+            at_once = not history.latest or history.what != event.what
+            history.what, history.status = event.what, event.run
+            if at_once:
+                history.read()
+                self.app.monitor_pane.redraw()
 
     def started(self, status: RunStatus) -> None:
         self.live = status
@@ -231,7 +240,8 @@ class Watching:
             "error" if failed else "information",
         )
         self.app.show_state()
-        self.app.run_ended()
+        if self.app.leaving:
+            self.app.leave()
 
     def lost(self) -> None:
         """The worker died in the middle of the run: its files say how far it came."""

@@ -1,24 +1,25 @@
 """The dataset pane: the rows in a table, the selected one in full."""
 
+from rich.cells import cell_len
+from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Input
 
 from workbench.protocol import DatasetOpened, Progress, Values
 from workbench.text import one_line
 from workbench.ui.panes.pane import Pane
-from workbench.ui.units import bar, count, duration, plural
-from workbench.ui.widgets.lines import Line, Lines, wrap
+from workbench.ui.units import count, duration, plural
+from workbench.ui.widgets.field import Field
+from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, spread, wrap
 from workbench.ui.widgets.table import Table
 
 
-class RowNumber(Input):
+class RowNumber(Field):
     """Asks for a row's number; escape gives up."""
 
     BINDINGS = [Binding("escape", "leave", show=False)]
 
     def __init__(self) -> None:
         super().__init__(id="row-number", type="integer", placeholder="row number, then enter")
-        self.cursor_blink = False
 
     def action_leave(self) -> None:
         self.screen.set_focus(None)
@@ -29,10 +30,8 @@ class RowNumber(Input):
 
 
 class DatasetPane(Pane):
-    TITLE = "Dataset"
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("dataset")
         self.opened: DatasetOpened | None = None
         self.values: Values | None = None
         self.problem = ""
@@ -41,9 +40,10 @@ class DatasetPane(Pane):
         self.table = Table(id="rows")
         self.detail = Lines(self.draw, id="row")
 
-    async def fill(self) -> None:
+    def compose(self) -> ComposeResult:
         self.table.display = self.opened is not None
-        await self.mount(self.table, self.detail)
+        yield self.table
+        yield self.detail
 
     def go(self) -> None:
         (self.table if self.table.display else self.detail).focus()
@@ -104,13 +104,16 @@ class DatasetPane(Pane):
         if self.values is None:
             return [[("…", "quiet")]]
         lines: list[Line] = []
+        left = 2 + min(20, max(cell_len(one_line(name, 40)) for name in self.opened.columns))
         for name, kind in zip(self.opened.columns, self.opened.types, strict=True):
             value = self.values.get(name)
             text = value if isinstance(value, str) else repr(value)
-            lines.append([(one_line(name, 40), "title"), (f"  {one_line(kind, 40)}", "quiet")])
-            lines.extend(
-                [("  ", "text"), *line] for line in wrap(text, width - 2, self.value_ink(value))
-            )
+            label = f"{clipped(one_line(name, 40), left - 2):<{left}}"
+            body = wrap(text, max(1, width - left), self.value_ink(value))
+            for index, line in enumerate(body):
+                lines.append([(label if not index else " " * left, "title"), *line])
+            if len(body) == 1:
+                lines[-1] = spread(lines[-1], [(one_line(kind, 30), "frame")], width)
         return lines
 
     @staticmethod
@@ -126,15 +129,19 @@ class DatasetPane(Pane):
     def ask_row(self) -> None:
         if self.opened and not self.query("#row-number"):
             self.mount(RowNumber(), before=self.table)
-            self.query_one("#row-number", Input).focus()
+            self.query_one(RowNumber).focus()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: Field.Submitted) -> None:
         event.stop()
         text = event.value.replace(",", "").strip()
         event.input.remove()
         if text.isdigit() and int(text) > 0:
             self.table.move_to(int(text) - 1)
         self.go()
+
+
+def clipped(text: str, width: int) -> str:
+    return "".join(part for part, _ in clip([(text, "")], width))
 
 
 def progress_lines(progress: Progress, width: int) -> list[Line]:
@@ -148,7 +155,7 @@ def progress_lines(progress: Progress, width: int) -> list[Line]:
             amount += f" · {done:,} of {total:,} {one_line(progress.unit, 20)}"
         if progress.seconds_left >= 0:
             amount += f" · {duration(progress.seconds_left)} left"
-        lines.append([(bar(share, min(30, max(8, width - 4))), "accent")])
+        lines.append(progress_bar(share, min(40, width), "accent"))
         lines.append([(amount, "quiet")])
     elif progress.done:
         lines.append([(f"{round(progress.done):,} {one_line(progress.unit, 20)}", "quiet")])

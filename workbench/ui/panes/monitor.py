@@ -1,5 +1,7 @@
 """The monitor pane: a run's state, figures and curves; without a run, what F7 would start."""
 
+from textual.app import ComposeResult
+
 from workbench.protocol import Progress, RunStatus
 from workbench.session import Session
 from workbench.text import one_line
@@ -7,9 +9,9 @@ from workbench.ui.braille import smoothed
 from workbench.ui.history import History
 from workbench.ui.panes.dataset import progress_lines
 from workbench.ui.panes.pane import Pane
-from workbench.ui.units import bar, count, duration, figure, plural, rate, size
+from workbench.ui.units import count, duration, figure, plural, rate, size
 from workbench.ui.widgets.chart import Chart, Series
-from workbench.ui.widgets.lines import Line, Lines, clip, spread, wrap
+from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, spread, wrap
 
 STATES = {
     "running": ("● running", "good"),
@@ -21,10 +23,8 @@ STATES = {
 
 
 class MonitorPane(Pane):
-    TITLE = "Monitor"
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("monitor")
         self.session = Session()
         self.history: History | None = None
         self.position = (0, 0)  # the shown run's number, of how many
@@ -33,9 +33,10 @@ class MonitorPane(Pane):
         self.figures = Lines(self.draw, id="figures")
         self.chart = Chart(id="chart")
 
-    async def fill(self) -> None:
+    def compose(self) -> ComposeResult:
         self.chart.display = False
-        await self.mount(self.figures, self.chart)
+        yield self.figures
+        yield self.chart
 
     def go(self) -> None:
         self.figures.focus()
@@ -94,7 +95,7 @@ class MonitorPane(Pane):
             if (seconds := history.figure("seconds")) is not None:
                 right += f" · {duration(seconds)} so far"
             room = max(4, width - len(right))
-            lines.append([(bar(share, room), ink), (right, "quiet")])
+            lines.append([*progress_bar(share, room, ink), (right, "quiet")])
         if status.message and status.state != "running":
             lines += wrap(status.message, width, "bad" if status.state == "failed" else "text")
         if status.state in ("interrupted", "stopped", "failed"):
@@ -189,7 +190,7 @@ def gpu_line(index: int, gpu: dict[str, object], width: int) -> Line:
         (one_line(str(gpu.get("name", "")), 24) + " ", "quiet"),
     ]
     if (load := known("load")) >= 0:
-        line += [(bar(load, 10), "accent"), (f" {load * 100:3.0f} % ", "strong")]
+        line += [*progress_bar(load, 10, "accent"), (f" {load * 100:3.0f} % ", "strong")]
     if (memory := known("memory")) >= 0:
         line.append((f" {size(memory)}", "strong"))
         if (total := known("memory_total")) > 0:

@@ -1,5 +1,7 @@
 """The output pane: answers and measurements, the newest on top."""
 
+from textual.app import ComposeResult
+
 from workbench.ui.cards import Card
 from workbench.ui.panes.pane import Pane
 from workbench.ui.widgets.answer import card_lines
@@ -7,16 +9,14 @@ from workbench.ui.widgets.lines import Line, Lines, wrap
 
 
 class OutputPane(Pane):
-    TITLE = "Output"
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("output")
         self.cards: list[Card] = []
         self.laid_out: dict[int, tuple[int, list[Line]]] = {}  # card's id → width, lines
         self.lines = Lines(self.draw, id="answers")
 
-    async def fill(self) -> None:
-        await self.mount(self.lines)
+    def compose(self) -> ComposeResult:
+        yield self.lines
 
     def go(self) -> None:
         self.lines.focus()

@@ -3,11 +3,12 @@
 from functools import partial
 
 import msgspec
+from textual.app import ComposeResult
 from textual.message import Message
 from textual.widgets import TextArea
 
 from workbench.protocol import PromptRendered
-from workbench.session import Prompt
+from workbench.session import Prompt, Session
 from workbench.text import one_line
 from workbench.ui.panes.pane import Pane
 from workbench.ui.units import count, plural
@@ -16,15 +17,13 @@ from workbench.ui.widgets.lines import Bar, Line, clip, spread, wrap
 
 
 class PromptPane(Pane):
-    TITLE = "Prompt"
-
     class Edited(Message):
         def __init__(self, prompt: Prompt) -> None:
             super().__init__()
             self.prompt = prompt
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("prompt")
         self.prompt = Prompt()
         self.columns: list[str] = []
         self.problem = ""
@@ -40,23 +39,26 @@ class PromptPane(Pane):
         }
         self.status = Bar(self.draw, id="prompt-status")
 
-    async def fill(self) -> None:
+    def compose(self) -> ComposeResult:
         labels = {"system": "System", "template": "Template", "completion": "Answer to learn"}
         for name, editor in self.editors.items():
             editor.put(getattr(self.prompt, name))
             text = labels[name]
             label = Bar(partial(self.label, text, name))
             label.add_class("label")
-            await self.mount(label, editor)
-        await self.mount(self.status)
+            yield label
+            yield editor
+        yield self.status
         self.filled = True
 
     def go(self) -> None:
         self.editors["template"].focus()
 
-    def show(self, prompt: Prompt, number: int, total: int) -> None:
-        """Show a wording, the `number`th (from 1) of `total`."""
-        self.prompt = prompt
+    def show_wording(self, session: Session) -> None:
+        """Show the wording in use."""
+        self.prompt = prompt = session.prompt()
+        total = len(session.prompts)
+        number = [one.name for one in session.prompts].index(prompt.name) + 1
         hint = f"wording {number} of {total}" + (" · ctrl+n next" if total > 1 else "")
         self.name_it(prompt.name, hint)
         if self.filled:

@@ -7,13 +7,13 @@ from pathlib import Path
 from textual.content import Content
 from textual.suggester import Suggester
 from textual.widget import Widget
-from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from workbench import session as sessions
 from workbench.session import SessionError
 from workbench.text import one_line
 from workbench.ui.screens.sheet import Sheet, Text
+from workbench.ui.widgets.field import Choices, Field
 from workbench.ui.widgets.lines import Line, wrap
 
 
@@ -65,22 +65,21 @@ class SessionsScreen(Sheet):
                     id=str(index),
                 )
             )
-        yield OptionList(*options)
+        yield Choices(*options)
         yield Text(self.draw)
-        field = Input(placeholder="or the path of a session file", suggester=PathSuggester())
-        field.cursor_blink = False
+        field = Field(placeholder="or the path of a session file", suggester=PathSuggester())
         yield field
 
     def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
+        self.query_one(Choices).focus()
 
     def draw(self, width: int) -> list[Line]:
         return wrap(self.problem, width, "bad") if self.problem else [[]]
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: Choices.OptionSelected) -> None:
         self.open(self.found[int(event.option.id or 0)])
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: Field.Submitted) -> None:
         self.open(Path(event.value).expanduser())
 
     def open(self, path: Path) -> None:

@@ -1,34 +1,25 @@
-"""All settings of the session by section, and the few that matter before a run starts.
+"""All settings of the session by section, each to be changed.
 
 A value is checked as the session's file is: by the same types, with the same sentences.
 """
 
 import tomllib
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import msgspec
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from workbench import session as sessions
 from workbench.session import Session, SessionError
 from workbench.text import literal, one_line
 from workbench.ui.screens.sheet import Sheet, Text
-from workbench.ui.widgets.lines import Line, clip, wrap
+from workbench.ui.widgets.field import Choices, Field
+from workbench.ui.widgets.lines import Line, wrap
 
 SECTIONS = ("model", "dataset", "generation", "evaluation", "training")
-BEFORE_A_RUN = (
-    ("training", "rows"),
-    ("training", "num_train_epochs"),
-    ("training", "learning_rate"),
-    ("training", "lora_r"),
-    ("training", "per_device_train_batch_size"),
-)
-
 Key = tuple[str, str]  # section, name
 
 
@@ -111,10 +102,6 @@ def descriptions() -> dict[Key, str]:
     return found
 
 
-def one_line_of(words: str, width: int) -> list[Line]:
-    return [clip([(words, "quiet")], width)]
-
-
 class SettingsScreen(Sheet):
     """A list of settings, and one field to change the chosen one."""
 
@@ -129,18 +116,17 @@ class SettingsScreen(Sheet):
         self.problem = ""
 
     def inside(self) -> Iterator[Widget]:
-        yield OptionList(id="settings")
+        yield Choices(id="settings")
         yield Text(self.describe, id="about")
-        field = Input(id="value", disabled=True)
-        field.cursor_blink = False
+        field = Field(id="value", disabled=True)
         yield field
 
     def on_mount(self) -> None:
         self.fill()
-        self.query_one(OptionList).focus()
+        self.query_one(Choices).focus()
 
     def fill(self) -> None:
-        choices = self.query_one(OptionList)
+        choices = self.query_one(Choices)
         before = choices.highlighted
         choices.clear_options()
         section = ""
@@ -156,7 +142,7 @@ class SettingsScreen(Sheet):
 
     @property
     def key(self) -> Key | None:
-        choices = self.query_one(OptionList)
+        choices = self.query_one(Choices)
         option = choices.highlighted_option
         return self.keys[int(option.id)] if option and option.id else None
 
@@ -171,16 +157,16 @@ class SettingsScreen(Sheet):
     def on_option_list_option_highlighted(self) -> None:
         self.problem = ""
         if self.key:
-            self.query_one(Input).value = literal(shown(value(self.session, self.key)))
+            self.query_one(Field).value = literal(shown(value(self.session, self.key)))
         self.query_one(Text).redraw()
 
     def on_option_list_option_selected(self) -> None:
-        field = self.query_one(Input)
+        field = self.query_one(Field)
         field.disabled = False
         field.focus()
         field.cursor_position = len(field.value)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: Field.Submitted) -> None:
         if not self.key:
             return
         try:
@@ -194,76 +180,14 @@ class SettingsScreen(Sheet):
 
     def leave_field(self) -> None:
         self.problem = ""
-        choices = self.query_one(OptionList)
+        choices = self.query_one(Choices)
         choices.focus()
-        self.query_one(Input).disabled = True
+        self.query_one(Field).disabled = True
         self.query_one(Text).redraw()
 
     def action_close(self) -> None:
-        if self.query_one(Input).has_focus:
+        if self.query_one(Field).has_focus:
             self.leave_field()
             self.on_option_list_option_highlighted()
         else:
             self.dismiss("changed")
-
-
-class TrainScreen(Sheet):
-    """What a run is about to do, to change and to confirm."""
-
-    TITLE_TEXT = "Start a fine-tune"
-    HINT = "tab next field · enter starts · esc goes back"
-
-    def __init__(self, session: Session, rows: int) -> None:
-        super().__init__(classes="small")
-        self.session, self.rows = session, rows
-        self.problem = ""
-
-    def inside(self) -> Iterator[Widget]:
-        yield Text(self.draw, id="plan")
-        labels = {
-            "rows": f"rows (0: all {self.rows:,})" if self.rows else "rows (0: all)",
-            "num_train_epochs": "epochs",
-            "learning_rate": "learning rate",
-            "lora_r": "rank",
-            "per_device_train_batch_size": "rows a step",
-        }
-        for section, name in BEFORE_A_RUN:
-            label = Text(partial(one_line_of, labels[name]))
-            yield label
-            field = Input(shown(value(self.session, (section, name))), id=name)
-            field.cursor_blink = False
-            yield field
-        yield Text(self.draw_problem, id="problem")
-
-    def on_mount(self) -> None:
-        self.query(Input).first().focus()
-
-    def draw(self, width: int) -> list[Line]:
-        name = self.session.prompt().name
-        words = (
-            f"LoRA on {self.session.dataset.source}, with the wording “{name}”: the model learns to "
-            "give its answer. While it trains, F5 asks the weights as they are."
-        )
-        lines = wrap(words, width)
-        if not self.session.prompt().completion:
-            lines += wrap("This wording has no answer to learn yet (F3).", width, "warn")
-        return [*lines, []]
-
-    def draw_problem(self, width: int) -> list[Line]:
-        return wrap(self.problem, width, "bad") if self.problem else []
-
-    def on_input_submitted(self) -> None:
-        session = self.session
-        for key in BEFORE_A_RUN:
-            field = self.query_one(f"#{key[1]}", Input)
-            if field.value == shown(value(session, key)):
-                continue
-            try:
-                session = change(session, key, field.value)
-            except SessionError as error:
-                self.problem = str(error)
-                self.query_one("#problem", Text).redraw()
-                field.focus()
-                return
-        self.session = session
-        self.dismiss("start")

@@ -8,16 +8,26 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from workbench.text import one_line
+from workbench.ui.widgets.field import Choices
 from workbench.ui.widgets.lines import Line, Lines
 
 
 class Sheet(ModalScreen[str | None]):
     """Subclasses yield what is inside from `inside`; the result is a word, None for closed."""
 
+    DEFAULT_CSS = """
+    Sheet { align: center middle; background: $background 60%; }
+    Sheet > #sheet { border: heavy $primary; background: $background; padding: 0 1;
+        border-title-color: $primary; border-title-style: bold; border-subtitle-color: $quiet;
+        width: 80%; max-width: 110; height: 80%; }
+    Sheet.small > #sheet { width: 68; max-width: 95%; height: auto; max-height: 95%;
+        padding: 1 2; }
+    Sheet .auto { height: auto; overflow: hidden; }
+    Sheet.small Choices { height: auto; max-height: 14; }
+    """
     TITLE_TEXT = ""
     HINT = "esc closes"
     BINDINGS = [Binding("escape", "close", show=False)]
@@ -78,12 +88,12 @@ class Question(Sheet):
 
     def inside(self) -> Iterator[Widget]:
         yield Text(self.draw)
-        yield OptionList(*[Option(Content(words), id=name) for name, words in self.answers])
+        yield Choices(*[Option(Content(words), id=name) for name, words in self.answers])
 
     def on_mount(self) -> None:
-        choices = self.query_one(OptionList)
+        choices = self.query_one(Choices)
         choices.highlighted = 0
         choices.focus()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: Choices.OptionSelected) -> None:
         self.dismiss(event.option.id)

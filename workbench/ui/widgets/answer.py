@@ -1,14 +1,19 @@
 """A card of the output pane in lines: an answer or a measurement of base and tuned weights."""
 
 import time
+from collections.abc import Callable
+from functools import partial
+
+from rich.cells import cell_len
 
 from workbench.text import one_line
 from workbench.ui.cards import Card, Part, Score, equal
-from workbench.ui.units import bar, count, duration, percent, plural, rate
-from workbench.ui.widgets.lines import Line, beside, cells, clip, spread, wrap
+from workbench.ui.units import count, duration, percent, plural, rate
+from workbench.ui.widgets.lines import Line, beside, cells, clip, progress_bar, spread, wrap
 
 STACKED = 60  # cells, below which base and tuned stand one above the other
 REASONS = {"end": "end", "length": "length limit", "stopped": "stopped"}
+Block = Callable[[int], list[Line]]  # lines of a width
 ORDER = ("base", "tuned")
 
 
@@ -30,7 +35,7 @@ def card_lines(card: Card, width: int) -> list[Line]:
     if card.progress and card.under_way:
         lines += wrap(card.progress, width, "quiet")
         if card.share >= 0:
-            lines.append([(bar(card.share, min(30, width)), "accent")])
+            lines.append(progress_bar(card.share, min(40, width), "accent"))
     if card.message:
         lines += wrap(card.message, width, "bad" if card.state == "failed" else "quiet")
     lines.append([])
@@ -47,21 +52,26 @@ def head(card: Card, width: int) -> Line:
     right: Line = [signs[card.state]] if card.state in signs else []
     clock = time.strftime("%H:%M", time.localtime(card.time))
     right.append((f" {clock}" if right else clock, "quiet"))
+    steps = {part.step for part in card.parts.values()}
+    steps |= {score.step for score in card.scores.values()}
+    steps.discard(-1)
+    if steps:
+        where = "–".join(count(step) for step in sorted(steps))
+        run = f" of {one_line(card.run, 40)}" if card.run else ""
+        line.append((f" · step {where}{run}", "accent"))
     line = clip(line, max(8, width - cells(right) - 2))
     rule = "─" * (width - cells(line) - cells(right) - 2)
     return spread([*line, (f" {rule}", "frame")], right, width)
 
 
-def answers(card: Card) -> list:  # type: ignore[type-arg]
+def answers(card: Card) -> list[Block]:
     both = len(card.parts) > 1
     return [
-        lambda width, name=name, part=card.parts[name]: answer(card, name, part, width, both)
-        for name in ORDER
-        if name in card.parts
+        partial(answer, card, name, card.parts[name], both) for name in ORDER if name in card.parts
     ]
 
 
-def answer(card: Card, name: str, part: Part, width: int, both: bool) -> list[Line]:
+def answer(card: Card, name: str, part: Part, both: bool, width: int) -> list[Line]:
     lines: list[Line] = []
     right = ""
     if part.reason and card.expected:
@@ -76,11 +86,10 @@ def answer(card: Card, name: str, part: Part, width: int, both: bool) -> list[Li
         if part.text
         else [[("…" if not part.reason else "(empty)", "quiet")]]
     )
-    lines += wrap(" · ".join(facts(card, part)), width, "quiet")
-    return lines
+    return lines + joined(facts(part), width)
 
 
-def facts(card: Card, part: Part) -> list[str]:
+def facts(part: Part) -> list[str]:
     found = [plural(part.tokens, "token")]
     if part.seconds_to_first >= 0:
         found.append(f"first after {duration(part.seconds_to_first)}")
@@ -88,25 +97,27 @@ def facts(card: Card, part: Part) -> list[str]:
         found.append(f"{rate(part.tokens_per_second)} tokens/s")
     if part.reason:
         found.append(REASONS.get(part.reason, part.reason))
-    if part.step >= 0:
-        found.append(
-            f"step {count(part.step)}" + (f" of {one_line(card.run, 40)}" if card.run else "")
-        )
     return found
 
 
-def scores(card: Card) -> list:  # type: ignore[type-arg]
-    return [
-        lambda width, name=name, score=card.scores[name]: score_lines(name, score, width)
-        for name in ORDER
-        if name in card.scores
-    ]
+def joined(parts: list[str], width: int) -> list[Line]:
+    """The parts on as few lines as they take, none of them broken."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and cell_len(lines[-1]) + 3 + cell_len(part) <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return [clip([(line, "quiet")], width) for line in lines]
+
+
+def scores(card: Card) -> list[Block]:
+    return [partial(score_lines, name, card.scores[name]) for name in ORDER if name in card.scores]
 
 
 def score_lines(name: str, score: Score, width: int) -> list[Line]:
-    where = f" at step {count(score.step)}" if score.step >= 0 else ""
     lines: list[Line] = [
-        [(f"{name}{where}", name)],
+        [(name, name)],
         [
             (one_line(score.metric, 30) + " ", "text"),
             (percent(score.value), "strong"),

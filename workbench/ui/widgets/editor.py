@@ -14,6 +14,14 @@ NAME = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
 class Editor(TextArea):
     """Soft wrapped, no blinking cursor, a tab goes to the next field."""
 
+    DEFAULT_CSS = """
+    Editor { border: none; border-left: wide $frame; background: $field; height: 1fr;
+        padding: 0 0 0 1; }
+    Editor:focus { border: none; border-left: wide $primary; background: $field; }
+    Editor .editor--variable { color: $special; text-style: bold; }
+    Editor .editor--unknown { color: $bad; text-style: underline; }
+    Editor .editor--statement { color: $quiet; }
+    """
     COMPONENT_CLASSES = {"editor--variable", "editor--unknown", "editor--statement"}
 
     def __init__(self, id: str | None = None, placeholder: str = "") -> None:

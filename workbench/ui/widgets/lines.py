@@ -1,7 +1,7 @@
 """Text in lines: what is read rather than edited, drawn on the Line API.
 
-A line is a list of spans, a span a text and the name of an ink. Inks are component classes, so a
-theme's colours reach every line. Whatever comes in is made literal here: nothing in it is obeyed.
+A line is a list of spans, a span a text and the name of an ink, which is a colour of the theme.
+Whatever comes in is made literal here: nothing in it is obeyed.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -19,28 +20,29 @@ from workbench.text import literal
 Span = tuple[str, str]
 Line = list[Span]
 
-INKS = (
-    "text",
-    "quiet",
-    "strong",
-    "title",
-    "good",
-    "bad",
-    "warn",
-    "accent",
-    "base",
-    "tuned",
-    "special",
-    "train",
-    "smooth",
-    "eval",
-    "cursor",
-    "cursor-blurred",
-    "key",
-    "even",
-    "odd",
-    "frame",
-)
+# ink → (variable of its colour, of its background, bold); an empty name: the widget's own
+INKS = {
+    "text": ("", "", False),
+    "quiet": ("quiet", "", False),
+    "strong": ("", "", True),
+    "title": ("primary", "", True),
+    "good": ("good", "", False),
+    "bad": ("bad", "", False),
+    "warn": ("warn", "", False),
+    "accent": ("primary", "", False),
+    "base": ("base", "", True),
+    "tuned": ("tuned", "", True),
+    "special": ("special", "", False),
+    "train": ("train", "", False),
+    "smooth": ("smooth", "", False),
+    "eval": ("eval", "", False),
+    "frame": ("frame", "", False),
+    "key": ("primary", "", True),
+    "even": ("primary", "", False),
+    "odd": ("tuned", "", False),
+    "cursor": ("block-cursor-foreground", "block-cursor-background", False),
+    "cursor-blurred": ("block-cursor-blurred-foreground", "block-cursor-blurred-background", False),
+}
 LONGEST = 100_000  # characters of one text that are laid out; the rest is counted
 
 
@@ -116,6 +118,14 @@ def broken(paragraph: str, width: int) -> Iterator[str]:
     yield current
 
 
+def progress_bar(share: float, width: int, ink: str) -> Line:
+    """A thin bar of `width` cells, filled to half a cell."""
+    halves = round(max(0.0, min(1.0, share)) * width * 2)
+    full, half = divmod(halves, 2)
+    rest = width - full - half
+    return [("━" * full + "╸" * half, ink), ("─" * rest, "frame")]
+
+
 def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
     """Two blocks side by side, each `width` cells wide."""
     lines = []
@@ -129,10 +139,29 @@ def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
 class Inked(Widget):
     """A widget that draws lines of spans."""
 
-    COMPONENT_CLASSES = {f"ink--{ink}" for ink in INKS}
+    _inks: dict[str, Style] | None = None
 
     def ink(self, name: str) -> Style:
-        return self.get_component_rich_style(f"ink--{name}")
+        """An ink as a style, on the widget's own background.
+
+        Taken from the theme's variables: twenty component classes a widget would cost more than
+        all else in the first paint.
+        """
+        if self._inks is None:
+            self._inks = {}
+        if name not in self._inks:
+            colour, background, bold = INKS[name]
+            variables = self.app.theme_variables
+            self._inks[name] = self.rich_style + Style(
+                color=Color.parse(variables[colour]).rich_color if colour else None,
+                bgcolor=Color.parse(variables[background]).rich_color if background else None,
+                bold=bold or None,
+            )
+        return self._inks[name]
+
+    def notify_style_update(self) -> None:
+        self._inks = None
+        super().notify_style_update()
 
     def strip(self, line: Line, width: int) -> Strip:
         """The line as a strip of exactly `width` cells."""

@@ -1,0 +1,246 @@
+"""The actions: a method for each of the table. Sheets are imported when they are asked for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workbench.session import Pane as PaneName
+from workbench.session import Prompt
+from workbench.ui.actions import ACTIONS
+from workbench.ui.base import Base
+
+if TYPE_CHECKING:
+    from workbench.ui.panes.dataset import DatasetPane
+    from workbench.ui.panes.monitor import MonitorPane
+    from workbench.ui.panes.output import OutputPane
+    from workbench.ui.panes.prompt import PromptPane
+
+OURS = {action.name.partition("(")[0] for action in ACTIONS}
+
+
+class Doing(Base):
+    zoomed = False
+    made = False  # the panes are there
+    theme_names: list[str]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """With a sheet open only the sheet's own keys count; before the panes are there, none."""
+        if action in OURS and (not self.begun or len(self.screen_stack) > 1):
+            return False
+        return super().check_action(action, parameters)
+
+    def arrange(self) -> None:
+        """Lay the panes out for the size of the screen."""
+
+    def panes(self) -> "list[DatasetPane | PromptPane | OutputPane | MonitorPane]":
+        """In their order; none before they are made."""
+        if not self.made:
+            return []
+        return [self.dataset_pane, self.prompt_pane, self.output_pane, self.monitor_pane]
+
+    def one_pane(self) -> bool:
+        """Whether only the pane in use is shown."""
+        return self.zoomed
+
+    # --- panes -------------------------------------------------------------------------------
+
+    def action_pane(self, name: PaneName) -> None:
+        self.change_layout(focus=name)
+        self.arrange()
+        for pane in self.panes():
+            if pane.pane == name:
+                pane.go()
+
+    def action_zoom(self) -> None:
+        self.zoomed = not self.zoomed
+        self.arrange()
+
+    def action_go_to_row(self) -> None:
+        self.action_pane("dataset")
+        self.dataset_pane.ask_row()
+
+    # --- prompt ------------------------------------------------------------------------------
+
+    def action_generate(self) -> None:
+        self.asking.generate()
+        if self.one_pane():
+            self.action_pane("output")
+
+    def action_measure(self) -> None:
+        self.asking.measure()
+        if self.one_pane():
+            self.action_pane("output")
+
+    def action_stop(self) -> None:
+        if not self.asking.stop():
+            self.action_pane(self.session.layout.focus)
+
+    def action_exact(self) -> None:
+        if not self.browsing.rendered:
+            problem = self.prompt_pane.problem
+            self.tell(problem or "The exact text is not there yet: wait for the model.", "warning")
+            return
+        from workbench.ui.screens.exact import ExactScreen
+
+        self.push_screen(ExactScreen(self.browsing.rendered))
+
+    def action_next_prompt(self) -> None:
+        prompts = self.session.prompts
+        if len(prompts) == 1:
+            self.tell("There is one wording; alt+n makes another from it.")
+            return
+        at = prompts.index(self.session.prompt())
+        self.use_prompts(list(prompts), prompts[(at + 1) % len(prompts)].name)
+
+    def action_duplicate_prompt(self) -> None:
+        prompts = list(self.session.prompts)
+        prompt = self.session.prompt()
+        names = {one.name for one in prompts}
+        stem = prompt.name.rstrip("0123456789 ") or "wording"
+        name = next(f"{stem} {n}" for n in range(2, len(names) + 3) if f"{stem} {n}" not in names)
+        copy = msgspec.structs.replace(prompt, name=name)
+        prompts.insert(prompts.index(prompt) + 1, copy)
+        self.use_prompts(prompts, name)
+        self.action_pane("prompt")
+
+    def action_delete_prompt(self) -> None:
+        prompts = list(self.session.prompts)
+        if len(prompts) == 1:
+            self.tell("This is the only wording; a session needs one.", "warning")
+            return
+        at = prompts.index(self.session.prompt())
+        gone = prompts.pop(at)
+        self.use_prompts(prompts, prompts[min(at, len(prompts) - 1)].name)
+        self.tell(f"The wording {gone.name} is removed.")
+
+    def use_prompts(self, prompts: list[Prompt], active: str) -> None:
+        self.change(msgspec.structs.replace(self.session, prompts=prompts, active_prompt=active))
+        self.prompt_pane.show_wording(self.session)
+        self.browsing.render()
+
+    # --- training ----------------------------------------------------------------------------
+
+    def action_train(self) -> None:
+        if self.watching.live:
+            from workbench.ui.screens.leaving import stop_question
+
+            self.push_screen(stop_question(self.watching.live), self.stop_run)
+            return
+        from workbench.ui.screens.training import TrainScreen
+
+        rows = self.browsing.opened.rows if self.browsing.opened else 0
+        sheet = TrainScreen(self.session, rows)
+
+        def start(answer: str | None) -> None:
+            if answer == "start":
+                self.change(sheet.session)
+                self.watching.start(self.session)
+                self.action_pane("monitor")
+
+        self.push_screen(sheet, start)
+
+    def stop_run(self, answer: str | None) -> None:
+        if answer == "stop":
+            self.watching.stop()
+
+    def action_resume(self) -> None:
+        self.watching.resume()
+
+    def action_use_run(self) -> None:
+        self.watching.use()
+
+    def action_previous_run(self) -> None:
+        self.watching.step_to(-1)
+
+    def action_next_run(self) -> None:
+        self.watching.step_to(1)
+
+    # --- session -----------------------------------------------------------------------------
+
+    def action_settings(self) -> None:
+        from workbench.ui.screens.settings import SettingsScreen
+
+        sheet = SettingsScreen(self.session)
+        self.push_screen(sheet, lambda _: self.take(sheet.session))
+
+    def action_open_session(self) -> None:
+        from workbench.ui.screens.sessions import SessionsScreen
+
+        def open_it(path: str | None) -> None:
+            if path and self.save_before_leaving():
+                self.leave(("open", Path(path)))
+
+        self.push_screen(SessionsScreen(self.path), open_it)
+
+    def action_save(self) -> None:
+        self.saving.save(self.session, force=self.saving.held)
+        self.after_saving()
+        if not self.saving.problem and not self.saving.conflict:
+            self.tell(f"{self.path.name} is saved.")
+
+    async def action_quit(self) -> None:
+        run = self.watching.live
+        if run is None:
+            if self.save_before_leaving():
+                self.leave()
+            return
+        from workbench.ui.screens.leaving import quit_question
+
+        self.push_screen(quit_question(run, self.link.survives), self.quit_as)
+
+    def quit_as(self, answer: str | None) -> None:
+        """Leave the run alone, or stop it first and wait until its checkpoint is written."""
+        if answer == "keep" and self.save_before_leaving():
+            self.leave()
+        elif answer == "stop" and self.save_before_leaving():
+            if not self.watching.live:
+                self.leave()
+                return
+            from workbench.ui.screens.leaving import Stopping
+
+            self.leaving = True
+            self.watching.stop()
+            self.push_screen(Stopping(self.watching.live), lambda _: self.leave())
+
+    def action_help_quit(self) -> None:
+        self.tell("F10 quits.")
+
+    # --- looks -------------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        from workbench.ui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen())
+
+    def action_log(self) -> None:
+        from workbench.ui.screens.log import LogScreen
+
+        self.push_screen(LogScreen(self.messages, self.link.log_path))
+
+    def action_theme(self) -> None:
+        at = self.theme_names.index(self.theme) if self.theme in self.theme_names else -1
+        name = self.theme_names[(at + 1) % len(self.theme_names)]
+        self.set_theme(name)
+        self.tell(f"Theme: {name}")
+
+    def set_theme(self, name: str) -> None:
+        self.theme = name
+        self.change_layout(theme=name)
+
+    def action_copy(self) -> None:
+        """What is copied goes by the pane in use: the answer, the exact prompt, else the row."""
+        pane = self.session.layout.focus
+        what, text = "", ""
+        if pane == "output" and self.asking.cards.cards:
+            what, text = "the newest answer", self.asking.cards.cards[0].answer()
+        elif pane == "prompt" and self.browsing.rendered:
+            what, text = "the exact prompt", self.browsing.rendered.text
+        elif self.browsing.values is not None:
+            what = f"row {self.session.layout.row + 1:,}"
+            text = msgspec.json.encode(self.browsing.values).decode()
+        if not text:
+            self.tell("There is nothing to copy here yet.")
+            return
+        self.copy_to_clipboard(text)
+        self.tell(f"Copied {what}, {len(text):,} characters.")

@@ -1,0 +1,69 @@
+"""The model in memory, and the worker itself: there, busy, or gone."""
+
+from typing import TYPE_CHECKING
+
+from workbench.protocol import (
+    AnyEvent,
+    Failed,
+    Hello,
+    HostLost,
+    LoadModel,
+    ModelLoaded,
+    ModelStatus,
+    Progress,
+    Welcome,
+)
+
+if TYPE_CHECKING:
+    from workbench.ui.base import Base
+
+
+class Modelling:
+    def __init__(self, app: "Base") -> None:
+        self.app = app
+        self.status: ModelStatus | None = None
+        self.problem = ""  # why there is no model
+        self.loading = ""  # what is done before it is there
+        self.trouble = ""  # why there is no worker
+        self.load_request = 0
+
+    def open_everything(self) -> None:
+        """Ask for all that the session needs; again where the worker was restarted."""
+        self.app.send(Hello())
+        self.app.browsing.open()
+        self.load()
+
+    def load(self) -> None:
+        self.status, self.problem, self.loading = None, "", "loading the model"
+        model = self.app.session.model
+        self.load_request = self.app.send(LoadModel(model=model, folder=str(self.app.workspace)))
+        self.app.show_state()
+
+    def handle(self, event: AnyEvent) -> bool:
+        match event:
+            case Welcome():
+                self.trouble = ""
+            case Progress() if event.request == self.load_request:
+                share = f" {event.done / event.total * 100:.0f} %" if event.total else ""
+                self.loading = event.what + share
+            case ModelLoaded():
+                self.status, self.loading, self.problem = event.model, "", ""
+                self.app.browsing.render()
+            case Failed() if event.request == self.load_request:
+                self.problem, self.loading = event.message, ""
+                self.app.prompt_pane.fail(event.message)
+                self.app.report(event)
+            case HostLost():
+                self.lose(event)
+            case Failed():
+                self.app.report(event)
+            case _:
+                return False
+        return True
+
+    def lose(self, event: HostLost) -> None:
+        self.status, self.loading = None, ""
+        self.trouble = "" if event.restarted else "the worker is gone"
+        self.app.tell(event.message, "error")
+        if event.restarted:
+            self.open_everything()
