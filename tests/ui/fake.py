@@ -230,7 +230,13 @@ class FakeLink:
         self.stop_run.clear()
         name = request.run or "film-reviews-1"
         write_run(
-            Path(request.folder), name, request.session, self.steps, self.on_event, self.pace, self
+            Path(request.folder),
+            name,
+            request.session,
+            self.steps,
+            on_event=self.on_event,
+            pace=self.pace,
+            link=self,
         )
 
     def news(self, event: AnyEvent) -> None:
@@ -242,6 +248,7 @@ def write_run(
     name: str,
     session: Session,
     steps: int,
+    *,
     on_event: Callable[[AnyEvent], None] = lambda _: None,
     pace: float = 0.0,
     link: FakeLink | None = None,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
-from textual.events import DescendantFocus
+from textual.events import DescendantFocus, Resize
+from textual.geometry import Size
 from textual.message import Message
 
 from workbench.session import Session
@@ -77,6 +78,7 @@ class WorkbenchApp(Doing):
     ) -> None:
         super().__init__(session, path, link)
         self.message = message
+        self.window: Size | None = None  # as the last resizing said
         self.theme_folders = theme_folders
         self.theme_names: list[str] = []
         theme = themes.first(session.layout.theme, theme_folders)
@@ -176,7 +178,7 @@ class WorkbenchApp(Doing):
         if session.dataset != before.dataset:
             self.browsing.open()
         elif session.layout.row != before.layout.row:
-            self.dataset_pane.table.move_to(session.layout.row)
+            self.dataset_pane.table.go_to(session.layout.row)
         if session.model != before.model:
             self.modelling.load()
         self.prompt_pane.show_wording(session)
@@ -191,12 +193,14 @@ class WorkbenchApp(Doing):
 
     @property
     def narrow(self) -> bool:
-        return self.size.width < WIDE or self.size.height < HIGH
+        size = self.window or self.size
+        return size.width < WIDE or size.height < HIGH
 
     def one_pane(self) -> bool:
         return self.narrow or self.zoomed
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
+        self.window = event.size
         self.arrange()
 
     def arrange(self) -> None:

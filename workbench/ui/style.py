@@ -2,6 +2,7 @@
 
 CSS = """
 Screen { background: $background; color: $foreground; }
+Sheet { align: center middle; background: $background 60%; }
 * { scrollbar-size: 1 1; scrollbar-color: $frame; scrollbar-background: $background;
     scrollbar-color-hover: $quiet; scrollbar-color-active: $quiet;
     scrollbar-background-hover: $background; scrollbar-background-active: $background;

@@ -61,13 +61,26 @@ def read(path: Path) -> Theme:
     if not isinstance(variables, dict):
         raise ThemeError(f"{path}: variables: expected a table.")
     check(path, document, variables)
-    for key, source in OWN.items():
-        variables.setdefault(key, document.get(source, document["primary"]))
+    complete(document, variables)
+    dark = document.get("dark", True)
     if document.get("ansi"):
-        dark = document.get("dark", True)
         variables.setdefault("ansi-background", "ansi_black" if dark else "ansi_white")
         variables.setdefault("ansi-foreground", "ansi_white" if dark else "ansi_black")
     return Theme(**{"name": path.stem, **document}, variables=variables)
+
+
+def complete(colours: dict[str, Any], variables: dict[str, Any]) -> None:
+    """Add what the program draws with and the theme does not name."""
+    primary = colours["primary"]
+    for key, source in OWN.items():
+        variables.setdefault(key, colours.get(source, primary))
+    dark = colours.get("dark", True)
+    background = colours.get("background", "#121212" if dark else "#efefef")
+    foreground = colours.get("foreground", "#e0e0e0" if dark else "#1f1f1f")
+    variables.setdefault("block-cursor-background", primary)
+    variables.setdefault("block-cursor-foreground", background)
+    variables.setdefault("block-cursor-blurred-background", colours.get("panel", background))
+    variables.setdefault("block-cursor-blurred-foreground", foreground)
 
 
 def check(path: Path, document: dict[str, Any], variables: dict[str, Any]) -> None:
@@ -143,7 +156,8 @@ def first(wanted: str, folders: list[Path]) -> Theme:
 def fallback() -> Theme:
     """A theme for where there is no file at all."""
     colours = {"primary": "#7aa2c8", "foreground": "#d5d8dc", "background": "#16191d"}
-    variables = {key: colours.get(source, colours["primary"]) for key, source in OWN.items()}
+    variables: dict[str, Any] = {}
+    complete(colours, variables)
     return Theme(
         name=DEFAULT,
         primary=colours["primary"],

@@ -136,7 +136,7 @@ class DatasetPane(Pane):
         text = event.value.replace(",", "").strip()
         event.input.remove()
         if text.isdigit() and int(text) > 0:
-            self.table.move_to(int(text) - 1)
+            self.table.go_to(int(text) - 1)
         self.go()
 
 

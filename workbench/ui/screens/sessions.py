@@ -60,7 +60,8 @@ class SessionsScreen(Sheet):
             options.append(
                 Option(
                     Content.assemble(
-                        here + one_line(path.stem, 30), ("  " + one_line(words, 80), style)
+                        here + one_line(path.stem, 30),
+                        ("  " + one_line(words, max(12, 56 - len(path.stem))), style),
                     ),
                     id=str(index),
                 )

@@ -136,7 +136,7 @@ class SettingsScreen(Sheet):
                 head = Content.styled(f"{section.capitalize()}", "$primary bold")
                 choices.add_option(Option(head, disabled=True))
             text = one_line(shown(value(self.session, key)), 60) or "–"
-            line = Content.assemble((f"  {key[1]:<30} ", "$quiet"), (text, "bold"))
+            line = Content.assemble(f"  {key[1]:<30} ", (text, "bold"))
             choices.add_option(Option(line, id=str(index)))
         choices.highlighted = before or 1
 

@@ -19,7 +19,6 @@ class Sheet(ModalScreen[str | None]):
     """Subclasses yield what is inside from `inside`; the result is a word, None for closed."""
 
     DEFAULT_CSS = """
-    Sheet { align: center middle; background: $background 60%; }
     Sheet > #sheet { border: heavy $primary; background: $background; padding: 0 1;
         border-title-color: $primary; border-title-style: bold; border-subtitle-color: $quiet;
         width: 80%; max-width: 110; height: 80%; }
@@ -34,8 +33,8 @@ class Sheet(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="sheet") as frame:
-            frame.border_title = Content(f" {one_line(self.TITLE_TEXT, 80)} ")
-            frame.border_subtitle = Content(f" {self.HINT} ")
+            frame.border_title = Content(one_line(self.TITLE_TEXT, 80))
+            frame.border_subtitle = Content(self.HINT)
             yield from self.inside()
 
     def inside(self) -> Iterator[Widget]:

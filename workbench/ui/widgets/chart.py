@@ -36,7 +36,7 @@ def chart(series: Sequence[Series], width: int, height: int, last_x: float = 0) 
     low, high = low - margin, high + margin
     rows = height - 2
     labels = {}
-    for value in ticks(low, high, max(2, rows // 3)):
+    for value in ticks(low, high, max(3, rows // 2)):
         labels[round((high - value) / (high - low) * (rows * 4 - 1)) // 4] = short(
             value, high - low
         )

@@ -33,6 +33,7 @@ class Editor(TextArea):
             placeholder=placeholder,
             highlight_cursor_line=False,
         )
+        self.match_cursor_bracket = False
         self.cursor_blink = False
         self.columns: set[str] | None = None  # known variables; None: not known yet
 

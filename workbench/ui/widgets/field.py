@@ -24,7 +24,7 @@ class Choices(OptionList):
 
     DEFAULT_CSS = """
     Choices { border: none; background: $background; height: 1fr; padding: 0; }
-    Choices:focus { border: none; }
+    Choices:focus { border: none; background-tint: $background 0%; }
     Choices > .option-list--option-highlighted {
         background: $block-cursor-blurred-background; }
     Choices:focus > .option-list--option-highlighted {

@@ -5,11 +5,13 @@ Whatever comes in is made literal here: nothing in it is obeyed.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from rich.cells import cell_len, chop_cells
+from rich.color import Color as RichColour
 from rich.segment import Segment
 from rich.style import Style
-from textual.color import Color
+from textual.color import Color, ColorParseError
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -136,6 +138,13 @@ def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
     return lines
 
 
+def rich_colour(value: str) -> RichColour | None:
+    """A theme's colour; none where it is left to the widget (an empty one, or "auto")."""
+    with suppress(ColorParseError):
+        return Color.parse(value).rich_color
+    return None
+
+
 class Inked(Widget):
     """A widget that draws lines of spans."""
 
@@ -153,8 +162,8 @@ class Inked(Widget):
             colour, background, bold = INKS[name]
             variables = self.app.theme_variables
             self._inks[name] = self.rich_style + Style(
-                color=Color.parse(variables[colour]).rich_color if colour else None,
-                bgcolor=Color.parse(variables[background]).rich_color if background else None,
+                color=rich_colour(variables.get(colour, "")),
+                bgcolor=rich_colour(variables.get(background, "")),
                 bold=bold or None,
             )
         return self._inks[name]

@@ -1,0 +1,142 @@
+"""Themes, help, palette, and the pieces that text is drawn with."""
+
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from tests.ui.conftest import THEMES, Bench, ready, screen_text, until
+from tests.ui.fake import FakeLink
+from workbench import session as sessions
+from workbench.ui import themes, units
+from workbench.ui.actions import ACTIONS
+from workbench.ui.app import WorkbenchApp
+from workbench.ui.screens.help import draw as draw_help
+from workbench.ui.widgets.lines import beside, cells, clip, progress_bar, spread, wrap
+from workbench.ui.widgets.table import column_widths
+
+
+async def test_every_theme_can_be_put_on(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        seen = set()
+        for _ in app.theme_names:
+            await pilot.press("alt+t")
+            await pilot.pause()
+            seen.add(app.theme)
+            assert "Dataset" in screen_text(app)
+        assert seen == {path.stem for path in THEMES.glob("*.toml")} >= {"paper", "terminal-16"}
+        await pilot.press("f10")
+    assert bench.saved().layout.theme in seen
+
+
+async def test_a_theme_of_ones_own_and_its_errors(bench: Bench, tmp_path: Path) -> None:
+    own = tmp_path / "themes"
+    own.mkdir()
+    (own / "mine.toml").write_text('primary = "#ff00ff"\nbackground = "#101010"\n')
+    (own / "bad.toml").write_text('primary = "reddish"\n')
+    (own / "worse.toml").write_text("primary = \n")
+    (own / "typo.toml").write_text('primary = "#ffffff"\nbackgruond = "#000000"\n')
+    found, problems = themes.read_folders([THEMES, own])
+    assert "mine" in [theme.name for theme in found]
+    assert len(problems) == 3
+    assert any("bad.toml: primary: expected a colour" in one for one in problems)
+    assert any("typo.toml: backgruond: there is no such key" in one for one in problems)
+    app = WorkbenchApp(
+        sessions.load(bench.path), bench.path, FakeLink(bench.rows), theme_folders=[THEMES, own]
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        assert any("typo.toml" in line for line in app.messages)
+        app.set_theme("mine")
+        await pilot.pause()
+        assert "Dataset" in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    ("term", "colorterm", "expected"),
+    [
+        ("xterm", "", "terminal-16"),
+        ("linux", "", "terminal-16"),
+        ("xterm-256color", "", "workbench"),
+        ("xterm", "truecolor", "workbench"),
+    ],
+)
+def test_few_colours_choose_their_theme(
+    monkeypatch: pytest.MonkeyPatch, term: str, colorterm: str, expected: str
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLORTERM", colorterm)
+    assert themes.first("", [THEMES]).name == expected
+    assert themes.first("paper", [THEMES]).name == "paper"
+    assert themes.first("no such", []).name == "workbench"
+
+
+async def test_help_and_palette_hold_every_action(bench: Bench) -> None:
+    help_text = " ".join("".join(part for part, _ in line).strip() for line in draw_help(200))
+    for action in ACTIONS:
+        assert action.help in help_text
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        from workbench.ui.palette import Commands
+
+        labels = [label for label, _, _ in Commands(app.screen).commands()]
+        assert all(any(label.startswith(action.label) for label in labels) for action in ACTIONS)
+        await pilot.press("ctrl+p", *"zoom")
+        await until(pilot, lambda: "Zoom pane" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.zoomed)
+
+
+async def test_the_footer_fits_and_keeps_the_way_out(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        for width in (160, 120, 80, 60):
+            await pilot.resize_terminal(width, 24)
+            await pilot.pause()
+            footer = screen_text(app).splitlines()[-1]
+            assert cell_len(footer) == width
+            assert "F10 Quit" in footer
+            assert "…" not in footer
+
+
+def test_wrapping_loses_no_word_and_fits() -> None:
+    text = "The quick brown fox 宽字符宽字符宽字符 jumps" + " over" * 20
+    lines = wrap(text, 11)
+    assert all(cells(line) <= 11 for line in lines)
+    joined = "".join(part for line in lines for part, _ in line)
+    assert joined.replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_huge_text_is_cut_and_counted() -> None:
+    lines = wrap("x" * 250_000, 100)
+    assert "".join(part for part, _ in lines[-1]) == "… 150,000 more characters"
+
+
+def test_lines_are_clipped_with_an_ellipsis_to_the_cell() -> None:
+    assert clip([("宽字符", "text")], 5) == [("宽字…", "text")]
+    assert clip([("ab", "text"), ("cd", "quiet")], 3) == [("ab", "text"), ("…", "quiet")]
+    assert cells(spread([("left", "text")], [("right", "text")], 30)) == 30
+    assert all(cells(line) <= 23 for line in beside([[("a" * 50, "text")]], [], 10))
+    assert cells(progress_bar(0.333, 17, "accent")) == 17
+
+
+def test_columns_take_the_room_there_is() -> None:
+    sample = [["1", "long text " * 30, "negative"]]
+    assert sum(column_widths(["id", "text", "label"], sample, 80)) + 6 == 80
+    many = column_widths([f"column {n}" for n in range(40)], [["x" * 50] * 40], 80)
+    assert min(many) >= 6
+
+
+def test_figures_are_written_for_people() -> None:
+    assert units.duration(185) == "3 min 05 s"
+    assert units.duration(0.314) == "0.31 s"
+    assert units.duration(7440) == "2 h 04 min"
+    assert units.size(1.2e9) == "1.2 GB"
+    assert units.parameters(134_515_008) == "135 M"
+    assert units.figure(0.00001) == "1.00e-05"
+    assert units.plural(1, "row") == "1 row"
+    assert units.plural(8605, "row") == "8,605 rows"

@@ -1,0 +1,183 @@
+"""Runs in the monitor: under way, ended, trained elsewhere."""
+
+import json
+from pathlib import Path
+
+from tests.ui.conftest import Bench, film_session, ready, screen_text, until
+from tests.ui.fake import FakeLink, write_run
+from workbench import protocol as p
+from workbench.ui.braille import smoothed, thin, ticks
+from workbench.ui.history import History
+from workbench.ui.widgets.chart import Series, chart
+
+
+async def test_a_run_is_started_watched_asked_and_finished(bench: Bench) -> None:
+    app, link = bench.open(FakeLink(bench.rows, pace=0.1))
+    async with app.run_test(size=(160, 45)) as pilot:
+        await ready(pilot)
+        assert "F7 starts one" in screen_text(app)
+        await pilot.press("f7")
+        await pilot.pause(0.1)
+        assert "Start a fine-tune" in screen_text(app)
+        await pilot.press("home", *["delete"] * 6, *"100", "enter")
+        await until(pilot, lambda: app.watching.live)
+        assert link.last(p.StartTraining).session.training.rows == 100
+        await until(pilot, lambda: "● running" in screen_text(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: app.asking.cards.cards[0].state == "finished")
+        assert app.asking.cards.cards[0].parts["tuned"].step >= 0
+        assert "of film-reviews-1" in screen_text(app)
+        await until(pilot, lambda: "✓ finished" in screen_text(app))
+        assert "◆ evaluation" in screen_text(app)
+        await pilot.press("alt+u")
+        await until(pilot, lambda: link.last(p.LoadModel).model.adapter == "film-reviews-1")
+
+
+async def test_a_wrong_setting_keeps_the_run_from_starting(bench: Bench) -> None:
+    app, link = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f7")
+        await pilot.pause(0.1)
+        await pilot.press("home", *["delete"] * 6, *"many", "enter")
+        await pilot.pause(0.1)
+        assert "training.rows" in screen_text(app)
+        await pilot.press("escape")
+        assert "StartTraining" not in link.kinds()
+
+
+async def test_a_run_is_stopped_and_resumed(bench: Bench) -> None:
+    app, link = bench.open(FakeLink(bench.rows, pace=0.1))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        app.watching.start(app.session)
+        await until(pilot, lambda: app.watching.live)
+        await pilot.press("f7")
+        await pilot.pause(0.1)
+        assert "Stop the run?" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.watching.live is None)
+        await until(pilot, lambda: "■ stopped" in screen_text(app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: link.last(p.StartTraining).resume)
+        assert link.last(p.StartTraining).run == "film-reviews-1"
+        await until(pilot, lambda: app.watching.live)
+
+
+async def test_quitting_during_a_run_asks(bench: Bench) -> None:
+    app, link = bench.open(FakeLink(bench.rows, pace=0.2))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        app.watching.start(app.session)
+        await until(pilot, lambda: app.watching.live)
+        await pilot.press("f10")
+        await pilot.pause(0.1)
+        text = screen_text(app)
+        assert "A run is under way" in text
+        assert "workbench attach" in text
+        await pilot.press("escape")
+        assert app.is_running
+        await pilot.press("f10")
+        await pilot.pause(0.1)
+        await pilot.press("enter")  # keep it running
+        await pilot.pause()
+    assert link.closed
+    assert "StopTraining" not in link.kinds()
+
+
+async def test_quitting_may_stop_the_run_first(bench: Bench) -> None:
+    app, link = bench.open(FakeLink(bench.rows, pace=0.2))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        app.watching.start(app.session)
+        await until(pilot, lambda: app.watching.live)
+        await pilot.press("f10")
+        await pilot.pause(0.1)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: link.closed)
+    assert "StopTraining" in link.kinds()
+    events = (bench.workspace / "runs/film-reviews-1/events.jsonl").read_text()
+    assert '"checkpoint"' in events
+
+
+async def test_a_run_under_way_is_found_with_its_whole_history(bench: Bench) -> None:
+    write_run(bench.workspace, "earlier-1", film_session(), 40)
+    link = FakeLink(bench.rows)
+    folder = bench.workspace / "runs" / "earlier-1"
+    link.live = p.RunStatus(
+        name="earlier-1", folder=str(folder), state="running", step=40, total_steps=80
+    )
+    app, _ = bench.open(link)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: app.watching.history and len(app.watching.history.loss) == 40)
+        await until(pilot, lambda: "● running" in screen_text(app))
+        assert "step 40 of 80" in screen_text(app)
+
+
+async def test_runs_trained_elsewhere_are_just_files(bench: Bench) -> None:
+    for name in ("a-1", "b-1", "c-1"):
+        write_run(bench.workspace, name, film_session(), 20)
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "run 3 of 3" in screen_text(app))
+        await pilot.press("alt+left", "alt+left")
+        await until(pilot, lambda: "run 1 of 3" in screen_text(app))
+        assert "✓ finished" in screen_text(app)
+        shown = app.watching.history.folder.name
+        await pilot.press("f10")
+    assert bench.saved().layout.run == shown
+
+
+async def test_a_killed_run_says_how_to_go_on(bench: Bench) -> None:
+    write_run(bench.workspace, "killed-1", film_session(), 20)
+    events = bench.workspace / "runs/killed-1/events.jsonl"
+    lines = [line for line in events.read_text().splitlines() if '"finished"' not in line]
+    events.write_text("\n".join(lines) + "\n")
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "⚡ interrupted" in screen_text(app))
+        assert "ctrl+r resumes" in screen_text(app)
+
+
+def test_history_forgets_what_a_resumed_run_did_anew(tmp_path: Path) -> None:
+    steps = [1, 2, 3, 4, 5, 3, 4]
+    losses = [5, 4, 3, 2, 1, 3.5, 2.5]
+    lines = [json.dumps({"step": s, "loss": v}) for s, v in zip(steps, losses, strict=True)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 5, "lo')
+    history = History(tmp_path)
+    assert history.read()
+    assert history.loss == [(1, 5), (2, 4), (3, 3.5), (4, 2.5)]
+
+
+def test_thinning_keeps_a_spike_of_one_step() -> None:
+    points = [(float(step), 1.0) for step in range(100_000)]
+    points[54_321] = (54_321.0, 9.0)
+    thinned = thin(points, 80, 0, 100_000)
+    assert len(thinned) <= 80
+    assert max(greatest for _, _, greatest, _ in thinned) == 9.0
+    assert {least for _, least, _, _ in thinned} == {1.0}
+
+
+def test_the_chart_draws_the_spike_and_labels_its_axes() -> None:
+    points = [(float(step), 1.0) for step in range(1000)]
+    points[500] = (500.0, 9.0)
+    lines = chart([Series("loss", "train", points)], 60, 12)
+    text = ["".join(part for part, _ in line) for line in lines]
+    assert len(text) == 12
+    assert all(len(line) <= 60 for line in text)
+    assert "━ loss 1.0000 min 1.0000 max 9.0000" in text[0]
+    assert any("⡇" in line or "⢸" in line or "⣀" in line for line in text[1:4])
+    assert "500" in text[-1]
+    assert chart([Series("loss", "train", [(1.0, float("nan"))])], 60, 12) == []
+
+
+def test_smoothing_of_a_constant_is_the_constant() -> None:
+    assert {round(y, 9) for _, y in smoothed([(float(x), 2.0) for x in range(50)])} == {2.0}
+
+
+def test_ticks_are_round_and_within() -> None:
+    assert ticks(0.36, 3.8, 4) == [1.0, 2.0, 3.0]
+    assert [round(tick, 9) for tick in ticks(0.611, 0.639, 3)] == [0.62, 0.63]
