@@ -71,9 +71,14 @@ def score_labels(
     if longest == 1:
         return scores
     cache = output.past_key_values
-    if type(cache) is not DynamicCache:  # states that cannot be repeated: whole sequences
-        return score_whole(loaded, prompts, labels)
+    if type(cache) is not DynamicCache or not cache_argument(loaded):
+        return score_whole(loaded, prompts, labels)  # a state that cannot be repeated
     return scores + score_rest(loaded, cache, mask, labels).cpu()
+
+
+def cache_argument(loaded: LoadedModel) -> str:
+    """What the model's forward calls its cache; models written before 2026 say past_key_values."""
+    return next((name for name in ("cache", "past_key_values") if name in loaded.accepts), "")
 
 
 def score_rest(
@@ -105,7 +110,7 @@ def score_rest(
         input_ids=given,
         attention_mask=torch.cat([mask.repeat_interleave(count, 0), there], 1),
         position_ids=positions,
-        past_key_values=cache,
+        **{cache_argument(loaded): cache},
         use_cache=True,
     )
     found = output.logits.float().log_softmax(-1).gather(2, wanted[:, :, None])[:, :, 0]

@@ -58,6 +58,8 @@ class LoadedModel:
         model.generation_config = GenerationConfig(
             eos_token_id=self.end_tokens or None, pad_token_id=self.pad_token
         )
+        if head := model.get_output_embeddings():
+            head.register_forward_pre_hook(contiguous)
         parameters = inspect.signature(model.forward).parameters
         self.accepts = frozenset(parameters)  # names that the model's forward takes
 
@@ -135,6 +137,15 @@ class LoadedModel:
         if self.has_adapter:
             self.model = self.model.unload().eval()
         self.adapter = ""
+
+
+def contiguous(_head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[Any, ...]:
+    """Hand the language-model head its positions in one block.
+
+    The few that `logits_to_keep` leaves are a slice, for which a CPU copies the head's whole matrix
+    once a row: measured, 5 of the 10 seconds of a training step with 16 rows.
+    """
+    return (inputs[0].contiguous(), *inputs[1:])
 
 
 def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedModel:
