@@ -53,7 +53,7 @@ class Listener:
     def __init__(
         self,
         serve: Callable[[int], None] = nobody_listens,
-        stop: Callable[[int], bool] = lambda step: False,
+        stop: Callable[[int], bool] = lambda _step: False,
     ) -> None:
         self.serve, self.stop, self.step = serve, stop, 0
         self.news: list[tuple[int, int, str]] = []

@@ -6,6 +6,7 @@ import pytest
 import torch
 from peft import get_peft_model_state_dict
 from transformers import Trainer, TrainingArguments, set_seed
+from typing_extensions import override
 
 from tests.work import PROMPT, Listener, fine_tune, lines, load_tiny, nobody_listens, rows, session
 from workbench import runs
@@ -52,6 +53,7 @@ def plain_losses(loaded: LoadedModel, settings, folder: Path) -> list[float]:
         }
 
     class Plain(Trainer):
+        @override
         def _get_train_sampler(self, train_dataset=None):
             size = made.per_device_train_batch_size * made.gradient_accumulation_steps
             lengths = [len(one.input_ids) for one in examples]
@@ -229,7 +231,7 @@ def test_a_stop_in_the_middle_of_an_evaluation_leaves_a_checkpoint(
 def test_a_stop_while_rows_are_prepared_ends_the_run_at_once(
     tiny: LoadedModel, tmp_path: Path
 ) -> None:
-    run = fine_tune(tiny, tmp_path, "a", Listener(stop=lambda step: True))
+    run = fine_tune(tiny, tmp_path, "a", Listener(stop=lambda _step: True))
     assert runs.status(run.folder).state == "stopped"
     assert losses(run) == []
 

@@ -38,14 +38,14 @@ def pad_left(
     return ids.to(loaded.device), mask.to(loaded.device), positions.to(loaded.device)
 
 
-def forward(loaded: LoadedModel, keep: int, **inputs: Any) -> Any:
-    """The model's output; its logits only for the last `keep` positions, [rows, keep, words]."""
+def forward(loaded: LoadedModel, keep: int, **inputs: Any) -> tuple[torch.Tensor, Any]:
+    """Log-probabilities of the last `keep` positions, float32 [rows, keep, words]; the cache."""
     inputs = {name: value for name, value in inputs.items() if name in loaded.accepts}
     if "logits_to_keep" in loaded.accepts:
         inputs["logits_to_keep"] = keep
     output = loaded.model(**inputs)
-    output.logits = output.logits[:, -keep:]
-    return output
+    logits: torch.Tensor = output.logits[:, -keep:]
+    return logits.float().log_softmax(-1), getattr(output, "past_key_values", None)
 
 
 def score_labels(
@@ -58,7 +58,7 @@ def score_labels(
     """
     longest = max(len(label) for label in labels)
     ids, mask, positions = pad_left(loaded, prompts)
-    output = forward(
+    found, cache = forward(
         loaded,
         1,
         input_ids=ids,
@@ -66,11 +66,9 @@ def score_labels(
         position_ids=positions,
         use_cache=longest > 1,
     )
-    first = output.logits[:, -1].float().log_softmax(-1)  # [prompts, words]
-    scores = first[:, [label[0] for label in labels]].cpu()
+    scores = found[:, -1, [label[0] for label in labels]].cpu()
     if longest == 1:
         return scores
-    cache = output.past_key_values
     if type(cache) is not DynamicCache or not cache_argument(loaded):
         return score_whole(loaded, prompts, labels)  # a state that cannot be repeated
     return scores + score_rest(loaded, cache, mask, labels).cpu()
@@ -104,7 +102,7 @@ def score_rest(
     cache.batch_repeat_interleave(count)
     lengths = mask.sum(1).repeat_interleave(count)  # [prompts x labels]
     positions = lengths[:, None] + torch.arange(width, device=loaded.device)
-    output = forward(
+    found, _ = forward(
         loaded,
         width,
         input_ids=given,
@@ -113,7 +111,7 @@ def score_rest(
         **{cache_argument(loaded): cache},
         use_cache=True,
     )
-    found = output.logits.float().log_softmax(-1).gather(2, wanted[:, :, None])[:, :, 0]
+    found = found.gather(2, wanted[:, :, None])[:, :, 0]
     return (found * there).sum(1).view(rows, count)
 
 
@@ -124,7 +122,7 @@ def score_whole(
     longest = max(len(label) for label in labels)
     whole = [[*prompt, *label] for prompt in prompts for label in labels]
     ids, mask, positions = pad_left(loaded, whole)
-    output = forward(
+    found, _ = forward(
         loaded,
         longest + 1,
         input_ids=ids,
@@ -132,8 +130,7 @@ def score_whole(
         position_ids=positions,
         use_cache=False,
     )
-    found = output.logits[:, :-1].float().log_softmax(-1)  # [whole, longest, words]
-    found = found.gather(2, ids[:, -longest:, None])[:, :, 0]
+    found = found[:, :-1].gather(2, ids[:, -longest:, None])[:, :, 0]  # [whole, longest]
     sizes = torch.tensor([len(label) for _ in prompts for label in labels])
     counted = torch.arange(longest)[None, :] >= longest - sizes[:, None]
     return (found.cpu() * counted).sum(1).view(len(prompts), len(labels))

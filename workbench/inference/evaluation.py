@@ -49,7 +49,7 @@ class Question:
     expected: str
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0917
     loaded: LoadedModel,
     rows: Any,
     prompt: Prompt,
@@ -78,7 +78,7 @@ def evaluate(
             f'The prompt "{prompt.name}" has no completion to measure against; '
             "set it to the right answer, such as {{ label }}."
         )
-    questions = list(ask(loaded, rows, prompt, settings.rows, stopped, report))
+    questions = list(ask(loaded, rows, prompt, settings.rows, stopped=stopped, report=report))
     if not questions and not stopped.is_set():
         raise PromptError("There are no rows to measure on; choose another evaluation split.")
     labels = find_labels(loaded, prompt, questions, settings.labels)
@@ -99,7 +99,8 @@ def evaluate(
         if stopped.is_set():
             break
         batch = fitting[start : start + settings.batch_size]
-        measured += zip(batch, reply(loaded, prompt, batch, labels, longest, weights), strict=True)
+        chosen = reply(loaded, prompt, batch, labels, longest=longest, weights=weights)
+        measured += zip(batch, chosen, strict=True)
         report(what, len(measured), len(fitting), "rows")
     return summary(measured, labels, len(questions) - len(fitting), begun, stopped.is_set())
 
@@ -109,6 +110,7 @@ def ask(
     rows: Any,
     prompt: Prompt,
     count: int,
+    *,
     stopped: threading.Event,
     report: Report,
 ) -> Iterator[Question]:
@@ -152,6 +154,7 @@ def reply(
     prompt: Prompt,
     batch: Sequence[Question],
     labels: Sequence[str],
+    *,
     longest: int,
     weights: Weights,
 ) -> list[str]:

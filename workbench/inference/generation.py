@@ -11,6 +11,7 @@ import torch
 from tokenizers.decoders import DecodeStream
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
+from typing_extensions import override
 
 from workbench.inference.errors import ModelError, reason
 from workbench.inference.model import LoadedModel
@@ -70,12 +71,13 @@ class Stop(StoppingCriteria):
     def __init__(self, stopped: threading.Event) -> None:
         self.stopped = stopped
 
+    @override
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_kwargs: Any) -> torch.Tensor:
         ends = self.stopped.is_set()
         return torch.full((input_ids.shape[0],), ends, device=input_ids.device, dtype=torch.bool)
 
 
-def generate(
+def generate(  # noqa: PLR0917
     loaded: LoadedModel,
     input_ids: list[int],
     settings: GenerationSettings,

@@ -78,7 +78,7 @@ def read_model(gguf_file: Path, tokenizer: Any) -> Any:
             dtype=torch.bfloat16,
             quantization_config=GgufConfig(dequantize=True),
         )
-        # A model read from GGUF refuses save_pretrained, so its weights move into one that does not.
+        # A model read from GGUF refuses save_pretrained: its weights move into one that does not.
         config = read.config
         for attribute in ("quantization_config", "_pre_quantization_dtype"):
             if hasattr(config, attribute):

@@ -174,7 +174,7 @@ def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedM
             use_safetensors=True,
             trust_remote_code=settings.trust_remote_code,
         )
-        model = model.to(device)
+        model.to(device)  # type: ignore[arg-type]  # its decorator hides its signature
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise no_memory(settings.name, device) from error
     except Exception as error:  # of many kinds: a corrupt file, an unknown architecture

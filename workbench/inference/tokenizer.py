@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
@@ -17,7 +17,7 @@ Report = Callable[[str, float, float, str], None]
 
 def quiet() -> None:
     """Keep the libraries from drawing bars and advice: both belong to nobody here."""
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
@@ -53,7 +53,7 @@ def tokenizer_in(settings: ModelSettings, folder: Path) -> PreTrainedTokenizerFa
             f"{settings.name} has a tokenizer of an old kind, without tokenizer.json; "
             "use a model that has one."
         )
-    return tokenizer  # type: ignore[no-any-return]
+    return cast(PreTrainedTokenizerFast, tokenizer)
 
 
 def check_code(settings: ModelSettings, folder: Path) -> None:

@@ -47,7 +47,7 @@ def choose_rows(total: int, wanted: int, seed: int) -> Sequence[int]:
     if not wanted or wanted >= total:
         return range(total)
     generator = torch.Generator().manual_seed(seed)
-    return torch.randperm(total, generator=generator)[:wanted].tolist()  # type: ignore[no-any-return]
+    return torch.randperm(total, generator=generator)[:wanted].tolist()
 
 
 def prepare_examples(
@@ -55,6 +55,7 @@ def prepare_examples(
     indices: Sequence[int],
     tokenizer: Any,
     prompt: Prompt,
+    *,
     max_length: int,
     pause: Callable[[int], None],
 ) -> Examples:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import psutil
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from typing_extensions import override
 
 from workbench import runs
 from workbench.session import TrainingSettings
@@ -32,6 +33,7 @@ class Recorder(TrainerCallback):
         settings: TrainingSettings,
         run: runs.Run,
         hooks: Hooks,
+        *,
         device: torch.device,
         about: dict[str, Any],
         first_step: int,
@@ -71,6 +73,7 @@ class Recorder(TrainerCallback):
 
     # --- what the Trainer calls -------------------------------------------------------------
 
+    @override
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
@@ -82,11 +85,13 @@ class Recorder(TrainerCallback):
             self.evaluates()
         self.watch.start()
 
+    @override
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.serve()
 
+    @override
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
@@ -108,6 +113,7 @@ class Recorder(TrainerCallback):
     def due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
 
+    @override
     def on_log(
         self,
         args: TrainingArguments,
@@ -137,6 +143,7 @@ class Recorder(TrainerCallback):
         )
         self.hooks.advanced(self.step, self.total_steps, "training")
 
+    @override
     def on_evaluate(
         self,
         args: TrainingArguments,
@@ -150,14 +157,16 @@ class Recorder(TrainerCallback):
             self.run.metrics(step=state.global_step, epoch=epoch, eval_loss=metrics["eval_loss"])
         self.hooks.advanced(self.step, self.total_steps, "training")
 
+    @override
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.run.event("checkpoint", step=state.global_step)
-        # Only now that the new one counts may older ones go: a kill at any moment leaves a whole one.
+        # Only now that the new one counts may older ones go: a kill at any moment leaves one.
         drop_old_checkpoints(self.run.checkpoints, self.settings.save_total_limit)
         self.hooks.advanced(self.step, self.total_steps, "training")
 
+    @override
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:

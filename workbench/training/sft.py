@@ -28,7 +28,7 @@ from workbench.training.trainer import CompletionTrainer
 __all__ = ["Hooks", "TrainingError", "train"]
 
 
-def train(
+def train(  # noqa: PLR0917
     session: Session,
     loaded: LoadedModel,
     data: Dataset,
@@ -49,7 +49,7 @@ def train(
     settings, prompt = session.training, session.prompt()
     first_step = step_of(resume_from) if resume_from else 0
     try:
-        examples, evaluation = prepare(loaded, data, prompt, settings, hooks, first_step)
+        examples, evaluation = prepare(loaded, data, prompt, settings, hooks=hooks, step=first_step)
     except StopRequested:
         run.event("stopped", step=first_step, message="Stopped before the first step.")
         return "stopped"
@@ -57,7 +57,9 @@ def train(
     fresh_adapter(loaded, settings)
     loaded.adapter = run.name
     about = describe(loaded, examples, evaluation, prompt)
-    recorder = Recorder(settings, run, hooks, loaded.device, about, first_step)
+    recorder = Recorder(
+        settings, run, hooks, device=loaded.device, about=about, first_step=first_step
+    )
     use_cache = loaded.model.config.use_cache
     trainer: CompletionTrainer | None = None
     try:
@@ -65,8 +67,8 @@ def train(
             loaded,
             arguments(settings, run, loaded),
             examples,
-            evaluation,
-            recorder,
+            evaluation=evaluation,
+            recorder=recorder,
             group_by_length=settings.train_sampling_strategy == "group_by_length",
         )
         if len(evaluation):
@@ -97,6 +99,7 @@ def prepare(
     data: Dataset,
     prompt: Prompt,
     settings: TrainingSettings,
+    *,
     hooks: Hooks,
     step: int,
 ) -> tuple[Examples, Examples]:
@@ -122,7 +125,9 @@ def prepare(
         raise TrainingError("There are no rows to train on; choose another dataset.split.")
     longest = min(settings.max_length, loaded.context_length)
     chosen = choose_rows(len(data.train), settings.rows, settings.seed)
-    examples = prepare_examples(data.train, chosen, loaded.tokenizer, prompt, longest, pause)
+    examples = prepare_examples(
+        data.train, chosen, loaded.tokenizer, prompt, max_length=longest, pause=pause
+    )
     if not len(examples):
         raise TrainingError(
             f"All {len(chosen)} rows are longer than {longest} tokens before their answer begins; "
@@ -132,7 +137,7 @@ def prepare(
     if data.evaluation is not None and settings.evaluation_rows:
         count = min(settings.evaluation_rows, len(data.evaluation))
         evaluation = prepare_examples(
-            data.evaluation, range(count), loaded.tokenizer, prompt, longest, pause
+            data.evaluation, range(count), loaded.tokenizer, prompt, max_length=longest, pause=pause
         )
     return examples, evaluation
 

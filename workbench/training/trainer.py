@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+from typing_extensions import override
 
 from workbench.data.prompting import IGNORED
 from workbench.inference.errors import reason
@@ -27,6 +28,7 @@ class CompletionTrainer(Trainer):
         loaded: LoadedModel,
         args: TrainingArguments,
         examples: Examples,
+        *,
         evaluation: Examples,
         recorder: Recorder,
         group_by_length: bool,
@@ -51,9 +53,11 @@ class CompletionTrainer(Trainer):
             examples.lengths if group_by_length else (),
         )
 
+    @override
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         return self.sampler
 
+    @override
     def floating_point_ops(self, inputs: Any) -> int:
         return 0  # counting them walks over all parameters at every step, and nobody looks
 
@@ -77,8 +81,9 @@ class CompletionTrainer(Trainer):
                 f"({float(loss)}); resume from the last checkpoint with a lower "
                 "training.learning_rate, or start anew."
             )
-        return loss  # type: ignore[no-any-return]
+        return loss
 
+    @override
     def compute_loss(
         self,
         model: nn.Module,
@@ -119,11 +124,12 @@ class CompletionTrainer(Trainer):
                 total += float(summed_loss(self.loaded.model, batch, self.loaded.accepts))
         return {"eval_loss": total / count}
 
+    @override
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """The adapter and the tokenizer; not the pickled arguments, which are in the session."""
         folder = output_dir or str(self.args.output_dir)
         # "auto" asks the hub whether the vocabulary was resized; no adapter here does that
-        self.model.save_pretrained(folder, save_embedding_layers=False)
+        self.loaded.model.save_pretrained(folder, save_embedding_layers=False)
         self.loaded.tokenizer.save_pretrained(folder)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
