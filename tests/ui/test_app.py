@@ -179,7 +179,7 @@ EVIL = [
 async def test_text_from_outside_is_shown_literally(bench: Bench, size: tuple[int, int]) -> None:
     rows: list[dict[str, Any]] = [{"text[/]": text, "label": "[red]"} for text in EVIL]
     app, link = bench.open(FakeLink(rows))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.begun and app.browsing.values)
         for row, text in enumerate(EVIL):
             await until(pilot, lambda row=row: app.browsing.values == rows[row])
@@ -203,11 +203,11 @@ async def test_names_with_markup_are_shown_literally(bench: Bench, tmp_path: Pat
     prompts = list(session.prompts)
     prompts[0] = sessions.Prompt(name="[/]wording", template="[bold]{{ text }}")
     sessions.save(sessions.Session(prompts=prompts, active_prompt="[/]wording"), path)
-    write_run(tmp_path, "[i]run[/]", session, 12)
+    write_run(tmp_path, "[i]run[@x]", session, 12)
     app = WorkbenchApp(sessions.load(path), path, FakeLink(bench.rows), theme_folders=[])
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "Monitor · [i]run[/]" in screen_text(app))
+        await until(pilot, lambda: "Monitor · [i]run[@x]" in screen_text(app))
         text = screen_text(app)
         assert "[red]x[@click=app.quit]" in text
         assert "Prompt · [/]wording" in text

@@ -35,7 +35,7 @@ class Browsing:
         self.opened: DatasetOpened | None = None
         self.values: Values | None = None
         self.rendered: PromptRendered | None = None
-        self.open_request = self.row_request = self.render_request = 0
+        self.open_request = self.row_request = self.render_request = -1
         self.render_sent = 0.0
         self.timers: dict[str, Timer] = {}
         self.when_row_comes: list[str] = []  # actions that wait for the row in full

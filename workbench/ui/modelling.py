@@ -25,7 +25,7 @@ class Modelling:
         self.problem = ""  # why there is no model
         self.loading = ""  # what is done before it is there
         self.trouble = ""  # why there is no worker
-        self.load_request = 0
+        self.load_request = -1
 
     def open_everything(self) -> None:
         """Ask for all that the session needs; again where the worker was restarted."""

@@ -36,7 +36,7 @@ class Watching:
         self.folders: list[Path] = []
         self.live: RunStatus | None = None  # the run that this worker trains
         self.history: History | None = None  # the run shown
-        self.start_request = self.stop_request = 0
+        self.start_request = self.stop_request = -1
         self.news = False
 
     @property
