@@ -89,6 +89,7 @@ def fine_tune(
     workspace: Path,
     name: str,
     hooks: Listener | None = None,
+    *,
     data: Dataset | None = None,
     made: Session | None = None,
     **training: Any,

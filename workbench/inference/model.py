@@ -287,7 +287,7 @@ def strip_adapter(model: Any) -> None:
             parent, _, last = name.rpartition(".")
             setattr(model.get_submodule(parent), last, module.get_base_layer())
     for attribute in ("peft_config", "_hf_peft_config_loaded"):
-        if hasattr(model, attribute):
+        if attribute in vars(model):
             delattr(model, attribute)
 
 
