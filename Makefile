@@ -35,7 +35,9 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: starters
-	@set -e; for script in benchmarks/*.py; do $(BIN)/python $$script; done
+	@set -e; for one in startup latency training imports; do \
+	  echo "== $$one"; $(BIN)/python -m benchmarks.$$one; \
+	done
 
 lock: setup
 	$(BIN)/python .ci/lock.py
