@@ -183,7 +183,7 @@ def test_an_adapter_read_from_a_run_answers_as_the_one_that_was_trained(
     other = load_tiny(folder)
     other.attach_adapter("first", tmp_path)
     assert all(torch.equal(one, trained[name]) for name, one in weights(other).items())
-    assert other.status().adapter == "first"
+    assert other.status().adapter == other.settings.adapter == "first"
 
 
 def test_the_evaluation_loss_comes_at_step_0_at_every_eval_steps_and_at_the_end(

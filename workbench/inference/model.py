@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import torch
 from transformers import (
@@ -131,12 +132,14 @@ class LoadedModel:
                 "use the model that it was trained on."
             ) from error
         self.adapter = name
+        self.settings = msgspec.structs.replace(self.settings, adapter=name)
 
     def detach_adapter(self) -> None:
         """Take the adapter away: what is left are the base model's weights as they were loaded."""
         if self.has_adapter:
             self.model = self.model.unload().eval()
         self.adapter = ""
+        self.settings = msgspec.structs.replace(self.settings, adapter="")
 
 
 def contiguous(_head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[Any, ...]:
