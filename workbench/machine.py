@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from workbench import __version__, catalogue
+from workbench.processor import bfloat16_unit, cores
 
 TORCH_SECONDS = 90.0
 ASK_TORCH = """
@@ -118,7 +119,7 @@ def look() -> Machine:
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         processor=processor(),
         cores=cores(),
-        bfloat16=computes_bfloat16(),
+        bfloat16=bool(bfloat16_unit()),
         memory=memory.total,
         memory_free=memory.available,
         cache=str(cache),
@@ -236,21 +237,6 @@ def processor() -> str:
         ).stdout.strip():
             return said
     return platform.processor() or platform.machine()
-
-
-def computes_bfloat16() -> bool:
-    """Whether the processor has instructions for bfloat16 (AVX512-BF16, AMX, or ARM's)."""
-    with suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        return bool(re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", text))
-    return False
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def gpus() -> list[Gpu]:

@@ -14,12 +14,12 @@ def list_runs(word: str | None, as_json: bool) -> int:
     """A line a run: name, state, step, last losses."""
     folder = sessions.workspace(find_session(word)[0]) if word else Path.cwd()
     found = []
-    for run in runs.find(folder):
-        status = msgspec.to_builtins(runs.status(run))
+    for path in runs.find(folder):
+        status = msgspec.to_builtins(runs.status(path))
         losses: dict[str, float] = {}
-        for line in runs.Tail(run / "metrics.jsonl").read():
+        for line in runs.Tail(path / "metrics.jsonl").read():
             losses.update({key: line[key] for key in ("loss", "eval_loss") if key in line})
-        checkpoint = runs.last_checkpoint(run)
+        checkpoint = runs.last_checkpoint(path)
         found.append({**status, **losses, "checkpoint": str(checkpoint[1]) if checkpoint else ""})
     if as_json:
         print(json.dumps(found))
@@ -28,11 +28,11 @@ def list_runs(word: str | None, as_json: bool) -> int:
         print(f"No runs in {folder / 'runs'} yet: workbench train SESSION")
     width = max((len(run["name"]) for run in found), default=0)
     for run in found:
-        losses = "  ".join(
+        figures = "  ".join(
             f"{name} {run[key]:.4f}"
             for name, key in (("loss", "loss"), ("evaluation", "eval_loss"))
             if isinstance(run.get(key), float)
         )
         steps = f"step {run['step']}/{run['total_steps']}"
-        print(f"{run['name']:{width}}  {run['state']:11}  {steps:16}  {losses}".rstrip())
+        print(f"{run['name']:{width}}  {run['state']:11}  {steps:16}  {figures}".rstrip())
     return 0

@@ -1,12 +1,9 @@
-"""Which device and number format a model runs in, and with how many threads."""
-
-import os
-from functools import lru_cache
-from pathlib import Path
+"""Which device and number format a model runs in."""
 
 import torch
 
 from workbench.inference.errors import ModelError, reason
+from workbench.processor import bfloat16_unit
 
 
 def choose_device(name: str) -> torch.device:
@@ -56,38 +53,8 @@ def choose_dtype(name: str, device: torch.device) -> tuple[torch.dtype, str]:
     return torch.float32, f"float32 is safe on {device.type}"
 
 
-@lru_cache(maxsize=1)
-def bfloat16_unit() -> str:
-    """The processor's unit that multiplies bfloat16 numbers; empty where there is none."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(errors="replace").split())
-    except OSError:
-        return ""
-    return next((unit for unit in ("amx_bf16", "avx512_bf16") if unit in flags), "")
-
-
 def describe(device: torch.device) -> str:
     """The device in words: its kind, and the GPU's name."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return str(device)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
-
-
-def set_threads() -> int:
-    """Leave one core to the screen; the number of threads that torch now uses.
-
-    With as many OpenMP threads as cores, each waits at every step's barrier for the one whose core
-    does something else: measured, generation falls from 10 to 0.8 tokens/s when anything else is
-    busy, and stays at 9.9 with one thread fewer. Call it once, in the process that computes.
-    """
-    threads = max(1, usable_cores() - 1)
-    torch.set_num_threads(threads)
-    return threads

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from workbench.data.sources import Dataset
-from workbench.inference.device import describe, usable_cores
+from workbench.inference.device import describe
 from workbench.inference.model import LoadedModel
+from workbench.processor import cores
 
 LIBRARIES = ("torch", "transformers", "peft", "datasets", "accelerate", "tokenizers")
 
@@ -24,7 +25,7 @@ def environment(loaded: LoadedModel, data: Dataset) -> dict[str, Any]:
         "device": describe(loaded.device),
         "processor": platform.processor() or platform.machine(),
         "cpu_count": os.cpu_count(),
-        "cpu_usable": usable_cores(),
+        "cpu_usable": cores(),
         "threads": torch.get_num_threads(),
         "model": loaded.settings.name,
         "dtype": str(loaded.dtype).removeprefix("torch."),

@@ -15,6 +15,7 @@ from workbench.protocol import (
     Row,
     Rows,
 )
+from workbench.session import ModelSettings
 from workbench.text import one_line
 from workbench.worker.lane import Job, Lane, RefusedError
 
@@ -96,7 +97,8 @@ class PromptDesk(Lane):
     def __init__(self) -> None:
         super().__init__("prompts")
         self.handlers = {RenderPrompt: self.render}
-        self.loaded: tuple[Any, Any] | None = None  # (settings without adapter, tokenizer)
+        # Settings without adapter, tokenizer, tokens that the model can attend to.
+        self.loaded: tuple[ModelSettings, Any, int] | None = None
 
     def work(self, job: Job) -> None:
         """Only the latest of several that wait is worth the work: one types faster than this."""
@@ -112,6 +114,15 @@ class PromptDesk(Lane):
             job = later
         super().work(job)
 
+    def load(self, model: ModelSettings, folder: Path, job: Job) -> tuple[Any, int]:
+        from workbench.inference.locate import locate
+        from workbench.inference.model import context_length, read_config
+        from workbench.inference.tokenizer import load_tokenizer
+
+        tokenizer = load_tokenizer(model, folder, job.progress)
+        path = locate(model, folder, job.progress, weights=False)
+        return tokenizer, context_length(read_config(model, path), tokenizer)
+
     def render(self, request: RenderPrompt, job: Job) -> None:
         from msgspec.structs import replace
 
@@ -121,22 +132,18 @@ class PromptDesk(Lane):
         prompting.messages(request.prompt, request.values)
         answer = prompting.answer(request.prompt, request.values)
 
-        from workbench.inference.tokenizer import load_tokenizer
-
         wanted = replace(request.model, adapter="")
         if self.loaded is None or self.loaded[0] != wanted:
-            tokenizer = load_tokenizer(wanted, Path(request.folder), job.progress)
-            self.loaded = wanted, tokenizer
-        tokenizer = self.loaded[1]
+            self.loaded = wanted, *self.load(wanted, Path(request.folder), job)
+        _, tokenizer, limit = self.loaded
         ids = prompting.encode_prompt(tokenizer, request.prompt, request.values)
         notes = [] if tokenizer.chat_template else ["The model has no chat template: plain text."]
-        limit = int(tokenizer.model_max_length)
         job.tell(
             PromptRendered(
                 request=job.id,
                 text=tokenizer.decode(ids, skip_special_tokens=False),
                 token_count=len(ids),
-                context_length=limit if limit < 1 << 40 else 0,  # a tokenizer may not know
+                context_length=limit,
                 tokens=[tokenizer.decode([one], skip_special_tokens=False) for one in ids[:20_000]],
                 ids=ids[:20_000],
                 answer=answer,

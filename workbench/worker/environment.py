@@ -2,10 +2,7 @@
 
 import os
 
-
-def cores() -> int:
-    """The cores this process may use (a container or a job may have fewer than the machine)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from workbench.processor import cores
 
 
 def prepare_environment() -> None:

@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from workbench import protocol
 from workbench.protocol import AnyEvent
 from workbench.session import replace_file
@@ -55,7 +57,7 @@ class Client:
             for line in file:
                 try:
                     request = protocol.decode_request(line)
-                except protocol.msgspec.MsgspecError as error:
+                except msgspec.MsgspecError as error:
                     self.tell(protocol.Failed(message=f"The worker did not understand: {error}."))
                     continue
                 service.submit(request, self.tell)

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import msgspec
 from msgspec.structs import replace
 
 from workbench import protocol
@@ -144,7 +145,7 @@ class HostLink:
             for line in lines:
                 try:
                     event = protocol.decode_event(line)
-                except protocol.msgspec.MsgspecError:
+                except msgspec.MsgspecError:
                     continue  # torn by a kill in the middle of a line
                 self.tell(event)
 

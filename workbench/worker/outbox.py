@@ -33,7 +33,7 @@ class Outbox:
                 return
             if isinstance(event, STREAMED) and self.waiting:
                 last = self.waiting[-1]
-                if type(last) is type(event) and (merged := last.merge(event)):  # type: ignore[arg-type,union-attr]
+                if type(last) is type(event) and (merged := last.merge(event)):  # type: ignore[arg-type]
                     self.waiting[-1] = merged
                     return
             self.waiting.append(event)

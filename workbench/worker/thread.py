@@ -36,7 +36,7 @@ from workbench.protocol import (
     TrainingStarted,
     Weights,
 )
-from workbench.session import ModelSettings
+from workbench.session import ModelSettings, Session
 from workbench.worker.lane import Job, Lane, RefusedError, sentence
 from workbench.worker.output import redirected
 
@@ -97,10 +97,7 @@ class Worker(Lane):
         """Attach the adapter that the settings name, where another one is asked for."""
         assert self.loaded is not None
         if model.adapter and model.adapter != self.loaded.settings.adapter:
-            from workbench.inference.model import adapter_folder
-
-            self.loaded.attach_adapter(adapter_folder(model.adapter, folder))
-            self.loaded.settings = model
+            self.loaded.attach_adapter(model.adapter, folder)
             self.broadcast(ModelLoaded(model=self.loaded.status()))
 
     # --- answers ---------------------------------------------------------------------------
@@ -264,7 +261,7 @@ class Worker(Lane):
         self.broadcast(ModelLoaded(model=loaded.status()))
         job.tell(Failed(request=job.id, message=message) if message else Done(request=job.id))
 
-    def to_resume(self, folder: Path) -> "tuple[runs.Session, Path]":
+    def to_resume(self, folder: Path) -> tuple[Session, Path]:
         """The session and the last whole checkpoint of a run."""
         from workbench import session as sessions
 

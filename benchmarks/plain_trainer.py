@@ -1,0 +1,132 @@
+"""The same fine-tune as a plain script: a Trainer, no worker, no screen, nothing between steps.
+
+    python -m benchmarks.plain_trainer SESSION.toml
+
+Prints JSON: tokens of text a second, from the end of the first step to the end of the last, and
+the losses.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from workbench.worker.environment import prepare_environment
+
+prepare_environment()
+
+import torch
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+
+from workbench import session as sessions
+from workbench.data.sources import open_dataset
+from workbench.inference.model import load_model
+from workbench.training.adapter import fresh_adapter
+from workbench.training.collator import LeftCollator
+from workbench.training.examples import choose_rows, prepare_examples
+from workbench.training.sampler import EpochSampler
+from workbench.training.trainer import mixed_precision, summed_loss
+
+
+class Clock(TrainerCallback):
+    """Notes when each step ended, and its loss."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.losses: list[float] = []
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.times.append(time.perf_counter())
+
+    def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
+        if "loss" in logs:
+            self.losses.append(logs["loss"])
+
+
+class PlainTrainer(Trainer):
+    tokens: list[int]
+    sampler: EpochSampler
+    loaded: Any
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
+        return self.sampler
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        self.tokens.append(inputs.pop("tokens"))
+        count = inputs["labels"].ne(-100).sum()
+        with mixed_precision(self.loaded):
+            return summed_loss(model, inputs, self.loaded.accepts) / count
+
+
+def nothing(*_: Any) -> None:
+    pass
+
+
+def main() -> None:
+    path = Path(sys.argv[1])
+    session, folder = sessions.load(path), sessions.workspace(path)
+    settings = session.training
+    loaded = load_model(session.model, folder, nothing)
+    data = open_dataset(session.dataset, folder, nothing)
+    rows = choose_rows(len(data.train), settings.rows, settings.seed)
+    examples = prepare_examples(
+        data.train,
+        rows,
+        loaded.tokenizer,
+        session.prompt(),
+        max_length=settings.max_length,
+        pause=nothing,
+    )
+    set_seed(settings.seed)
+    fresh_adapter(loaded, settings)
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as output:
+        trainer = PlainTrainer(
+            model=loaded.model,
+            args=TrainingArguments(
+                output_dir=output,
+                learning_rate=settings.learning_rate,
+                max_steps=settings.max_steps,
+                per_device_train_batch_size=settings.per_device_train_batch_size,
+                warmup_steps=settings.warmup_steps,
+                max_grad_norm=settings.max_grad_norm,
+                logging_steps=1,
+                seed=settings.seed,
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                use_cpu=loaded.device.type == "cpu",
+                remove_unused_columns=False,
+            ),
+            data_collator=LeftCollator(loaded.pad_token),
+            train_dataset=examples,
+            callbacks=[clock],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.loaded, trainer.tokens = loaded, []
+        trainer.sampler = EpochSampler(
+            len(examples), settings.per_device_train_batch_size, settings.seed, examples.lengths
+        )
+        trainer.train()
+    seconds = clock.times[-1] - clock.times[0]
+    rate = sum(trainer.tokens[1 : len(clock.times)]) / seconds
+    result = {
+        "tokens_per_second": rate,
+        "losses": clock.losses,
+        "threads": torch.get_num_threads(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
