@@ -166,7 +166,8 @@ class WorkbenchApp(Doing):
         for desk in (self.browsing, self.asking, self.watching, self.modelling):
             if desk.handle(news.event):
                 break
-        self.show_state()
+        if type(news.event).__name__ != "TrainingAdvanced":  # once a second is enough for these
+            self.show_state()
 
     def take(self, session: Session) -> None:
         before = self.session

@@ -1,5 +1,8 @@
 """The monitor pane: a run's state, figures and curves; without a run, what F7 would start."""
 
+import time
+from pathlib import Path
+
 from textual.app import ComposeResult
 
 from workbench.protocol import Progress, RunStatus
@@ -13,6 +16,7 @@ from workbench.ui.units import count, duration, figure, plural, rate, size
 from workbench.ui.widgets.chart import Chart, Series
 from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, spread, wrap
 
+CHART_PERIOD = 3.0  # seconds
 STATES = {
     "running": ("● running", "good"),
     "stopped": ("■ stopped", "warn"),
@@ -32,6 +36,9 @@ class MonitorPane(Pane):
         self.progress: Progress | None = None
         self.figures = Lines(self.draw, id="figures")
         self.chart = Chart(id="chart")
+        self.charted: tuple[Path, str] | None = None  # which run, and in what state
+        self.charted_at = 0.0
+        self.high: int | str = 0  # lines of the figures
 
     def compose(self) -> ComposeResult:
         self.chart.display = False
@@ -55,7 +62,7 @@ class MonitorPane(Pane):
             self.chart.display = charted
         self.set_class(charted, "charted")
         self.figures.redraw()
-        if history and charted:
+        if history and charted and self.chart_is_due(history):
             smooth = smoothed(history.loss)
             self.chart.show(
                 [
@@ -65,10 +72,20 @@ class MonitorPane(Pane):
                 ],
                 history.status.total_steps,
             )
+        high: int | str = "1fr"
         if charted and self.is_mounted:
-            self.figures.styles.height = min(len(self.figures.lines), max(4, self.size.height - 7))
-        else:
-            self.figures.styles.height = "1fr"
+            high = min(len(self.figures.lines), max(4, self.size.height - 7))
+        if high != self.high:
+            self.high = self.figures.styles.height = high
+
+    def chart_is_due(self, history: History) -> bool:
+        """A curve under way is drawn anew every few seconds: on a slow line it costs the most."""
+        now = time.monotonic()
+        same = self.charted == (history.folder, history.status.state)
+        if same and history.status.state == "running" and now - self.charted_at < CHART_PERIOD:
+            return False
+        self.charted, self.charted_at = (history.folder, history.status.state), now
+        return True
 
     def draw(self, width: int) -> list[Line]:
         return self.draw_run(self.history, width) if self.history else self.draw_plan(width)
