@@ -116,8 +116,8 @@ def test_a_run_a_measure_and_an_answer_as_json(
 
 
 def test_an_answer_alone_is_on_stdout(workbench: Run, session: Session) -> None:
-    done = workbench("generate", "tiny", "--row", "0")
-    answer = json.loads(workbench("generate", "tiny", "--row", "0", "--json").stdout)
+    done = workbench("generate", "tiny", "--row", "1")
+    answer = json.loads(workbench("generate", "tiny", "--row", "1", "--json").stdout)
     assert done.stdout == answer["answers"][0]["text"] + "\n"
     assert "tokens/s" in done.stderr
 
@@ -126,6 +126,7 @@ def test_an_answer_alone_is_on_stdout(workbench: Run, session: Session) -> None:
     ("words", "said"),
     [
         (["generate", "tiny", "--row", "900"], "no row 900"),
+        (["generate", "tiny", "--row", "0"], "no row 0"),
         (["generate", "tiny", "--prompt", "x"], "no prompt x"),
         (["generate", "tiny", "--adapter", "nope"], "nope"),
         (["train", "tiny", "--resume", "nope"], "no run nope"),

@@ -44,16 +44,12 @@ def fail(error: Exception) -> int:
     """Say in one sentence what went wrong; the details only where they are asked for."""
     if os.environ.get("WORKBENCH_DEBUG"):
         raise error
-    from workbench.worker.lane import expected_errors
+    from workbench.worker.lane import expected_errors, sentence
 
-    if isinstance(error, expected_errors()):
-        print(f"workbench: {error}", file=sys.stderr)
-    else:
-        print(
-            f"workbench: unexpected {type(error).__name__}: {error} "
-            "(WORKBENCH_DEBUG=1 shows the details)",
-            file=sys.stderr,
-        )
+    hint = ""
+    if not isinstance(error, (*expected_errors(), OSError)):
+        hint = " WORKBENCH_DEBUG=1 shows the details."
+    print(f"workbench: {sentence(error)}{hint}", file=sys.stderr)
     return 1
 
 
@@ -124,7 +120,9 @@ def train(words: list[str]) -> int:
 def generate(words: list[str]) -> int:
     reader = parser("generate", "Answer the session's prompt, filled from a row of its dataset.")
     session_argument(reader)
-    reader.add_argument("--row", type=int, default=None, metavar="N", help="counted from 0")
+    reader.add_argument(
+        "--row", type=int, default=None, metavar="N", help="counted from 1, as on screen"
+    )
     reader.add_argument("--prompt", default="", metavar="NAME", help="one of the session's prompts")
     reader.add_argument("--adapter", default="", metavar="RUN", help="a run's name, or a folder")
     reader.add_argument(

@@ -136,7 +136,7 @@ class TrainingSettings(Section):
 class LayoutSettings(Section):
     theme: str = ""
     focus: Pane = "dataset"
-    row: NotNegative = 0
+    row: Annotated[int, Meta(ge=0, description="The selected row, counted from 0.")] = 0
     run: Annotated[str, Meta(description="The run shown in the monitor; empty: the latest.")] = ""
 
 

@@ -12,6 +12,8 @@ from workbench import session as sessions
 def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 (one journey)
     terminal: Open, film_reviews: Path, tmp_path: Path
 ) -> None:
+    text = film_reviews.read_text()
+    film_reviews.write_text(text.replace("evaluation_rows = 200", "evaluation_rows = 16"))
     screen = terminal(str(film_reviews))
 
     # look: the rows, their count, the selected one in full
@@ -44,7 +46,7 @@ def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 
     screen.press("enter")
     screen.until(r"running · .*step [2-9] of 63", 240)
     screen.press("f5")
-    screen.until(r"Row 4 · plain · step \d+ of film-reviews-1", 120)
+    screen.until(r"Row 4 · label · step \d+ of film-reviews-1", 120)
     screen.until(r"tuned .*\n(.*\n)*.*tokens/s", 120)
 
     # stop with a checkpoint
@@ -80,5 +82,5 @@ def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 
     again.until("Say why not", 30)
     again.until(r"\n.?\s+4▸", 60)
     again.until("■ stopped")
-    again.until(r"Row 4 · plain")
+    again.until(r"Row 4 · label")
     assert not re.search("Traceback", again.output)

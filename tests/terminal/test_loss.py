@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
+
 from tests.terminal.conftest import Open
 from tests.terminal.terminal import Terminal
 from workbench import runs
@@ -125,20 +128,97 @@ def test_in_process_the_run_stops_with_a_checkpoint_when_the_terminal_goes(
 
 
 def test_hostile_text_is_shown_literally(terminal: Open, session: Session, tmp_path: Path) -> None:
+    """In a row, in a file's name, in a column's name and in what the model answers."""
     hostile = "[/i][@click=app.quit]\x1b[31mred\x1b]52;c;aGFja2Vk\x07\x9b2J\u202e end"
-    rows = [{"text": f"{hostile} {n}", "label": "[bold]positive"} for n in range(40)]
-    (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows = [
+        {"text": f"{hostile} {n}", "label": "[bold]positive", "[/b]\x1b[5m": n} for n in range(40)
+    ]
+    name = "[bold]\x1b[31m[/i].jsonl"
+    (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    # A model that repeats what it is told would show the rows' text in its answer; the tiny one
+    # has every byte in its vocabulary, so sampling at a high temperature writes control characters.
+    session = replace(
+        session,
+        dataset=replace(session.dataset, source=name),
+        generation=replace(
+            session.generation,
+            do_sample=True,
+            temperature=9.0,
+            top_k=0,
+            top_p=1.0,
+            max_new_tokens=200,
+        ),
+    )
+    sessions.save(session, tmp_path / "sessions" / "tiny.toml")
     screen = terminal("sessions/tiny.toml")
     screen.until(r"\d+ tokens of \d", 120)
     screen.press("f5")
     screen.until("tokens/s", 60)
+    answers = (tmp_path / "answers" / "tiny.jsonl").read_text()
+    answer = json.loads(answers.splitlines()[-1])["parts"]["base"]["text"]
+    assert any(ord(char) < 32 and char not in "\n\t" for char in answer), "no hostile answer"
     screen.press("f9")
-    screen.still(1)
-    assert "[/i][@click=app.quit]" in screen.text()
+    screen.until(r"\[/i\]\[@click=app.quit\]")
     assert "\x1b]52" not in screen.output
+    assert "\x1b[5m" not in screen.output
     assert "\u202e" not in screen.output
     assert "\x9b" not in screen.output
     assert screen.child.poll() is None
+
+
+def test_nothing_that_native_code_prints_reaches_the_screen(
+    terminal: Open, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread in every process writes to descriptors 1 and 2, as native libraries do."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, threading, time\n"
+        "def shout():\n"
+        "    time.sleep(1.5)\n"
+        "    for _ in range(400):\n"
+        "        os.write(1, b'NOISE-OUT '); os.write(2, b'NOISE-ERR '); time.sleep(0.05)\n"
+        "threading.Thread(target=shout, daemon=True).start()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    screen = terminal("sessions/tiny.toml")
+    screen.until(r"\d+ tokens of \d", 120)
+    screen.press("f5")
+    screen.until("tokens/s", 60)
+    screen.still(2)
+    assert "NOISE" not in screen.output
+    logs = "".join(path.read_text() for path in (tmp_path / "state" / "hosts").glob("*.log"))
+    assert "NOISE-OUT" in logs
+    assert "NOISE-ERR" in logs
+    screen.press("ctrl+l")
+    screen.until("NOISE-")
+
+
+def test_an_error_of_our_own_is_one_sentence_and_the_session_is_saved(
+    terminal: Open, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if sys.argv[0].endswith('workbench') or sys.orig_argv[1:2] != ['-P']:\n"
+        "    import importlib.abc, importlib.machinery\n"
+        "    class Breaks(importlib.abc.MetaPathFinder):\n"
+        "        def find_spec(self, name, path, target=None):\n"
+        "            if name == 'workbench.ui.screens.help':\n"
+        "                raise RuntimeError('made to fail')\n"
+        "    sys.meta_path.insert(0, Breaks())\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    screen = terminal("sessions/tiny.toml")
+    screen.until(r"\d+ tokens of \d", 120)
+    screen.press("f3", "ctrl+end")
+    os.write(screen.fd, b" typed last")
+    screen.until("typed last")
+    screen.press("f1")
+    assert screen.ended() == 1
+    assert "Traceback" not in screen.output
+    assert "the screen failed" in screen.text().replace("\n", "")
+    prompt = sessions.load(tmp_path / "sessions" / "tiny.toml").prompt()
+    assert "typed last" in prompt.template + prompt.completion + prompt.system
+    logs = "".join(path.read_text() for path in (tmp_path / "state" / "hosts").glob("*.log"))
+    assert "made to fail" in logs
 
 
 def test_a_broken_session_is_one_sentence_and_no_screen(

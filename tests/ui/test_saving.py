@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.ui.conftest import Bench, ready, screen_text, until
 from workbench import session as sessions
@@ -43,6 +44,18 @@ async def test_a_file_changed_elsewhere_is_asked_about(bench: Bench) -> None:
         await pilot.press("down", "enter")  # load the file
         await until(pilot, lambda: app.session.prompt().template.startswith("Theirs?"))
         await until(pilot, lambda: app.prompt_pane.editors["template"].text.startswith("Theirs?"))
+
+
+async def test_two_terminals_on_one_session_may_look_at_different_rows(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        there = bench.saved()
+        there = replace(there, layout=replace(there.layout, row=7))
+        sessions.save(there, bench.path)
+        await pilot.press("f3", "x")
+        await until(pilot, lambda: bench.saved().prompt().template.startswith("x"))
+        assert len(app.screen_stack) == 1
 
 
 async def test_mine_may_stay_unsaved_and_be_saved_later(bench: Bench) -> None:

@@ -77,7 +77,7 @@ def test_rows_are_read_as_they_are_in_the_file(line: Line, session: Session) -> 
 def test_a_row_that_is_not_there_is_refused_in_a_sentence(line: Line, session: Session) -> None:
     line.ask(OpenDataset(dataset=session.dataset, folder=str(line.folder)), last=DatasetOpened)
     (failed,) = line.ask(ReadRow(index=1_000), last=Row)
-    assert failed.message.startswith("There is no row 1,000")
+    assert failed.message.startswith("There is no row 1,001")
 
 
 def test_the_prompt_shown_is_what_the_chat_template_makes(

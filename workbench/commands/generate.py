@@ -67,11 +67,11 @@ def generate(
     path, _ = find_session(word)
     session = choose_adapter(choose_prompt(sessions.load(path), prompt), adapter)
     folder = sessions.workspace(path)
-    index = session.layout.row if row is None else row
+    number = session.layout.row + 1 if row is None else row  # counted from 1, as on the screen
     wanted = BOTH if weights == "both" else (cast(Weights, weights),)
     answers = []
     with connected(path, in_process) as client, progress() as show:
-        values = read_row(client, session, folder, index)
+        values = read_row(client, session, folder, number - 1)
         request = Generate(
             model=session.model,
             folder=str(folder),
@@ -83,7 +83,7 @@ def generate(
         for event in client.ask(request):
             show(event)
             if isinstance(event, GenerationFinished):
-                answers.append({"row": index, **msgspec.to_builtins(event)})
+                answers.append({"row": number, **msgspec.to_builtins(event)})
             if as_json:
                 continue
             if isinstance(event, GenerationStarted) and (len(wanted) > 1 or event.step >= 0):

@@ -5,6 +5,7 @@ Imports only what the first paint needs: the desks and the panes come right afte
 
 import asyncio
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,13 @@ class Base(App[Any]):
     def leave(self, result: Any = None) -> None:
         self.link.close()
         self.exit(result)
+
+    def _fatal_error(self) -> None:
+        """An error of ours: what was typed is saved, the details go to the log, not the screen."""
+        traceback.print_exc()  # descriptor 2 leads to the log
+        self.saving.save(self.session)
+        self._return_code = 1
+        self._close_messages_no_wait()
 
     def end_by_signal(self) -> None:
         """The terminal is gone, or we are asked to end: what was typed is saved, a run goes on."""

@@ -22,6 +22,7 @@ class History:
         self.speed: list[tuple[float, float]] = []  # (step, seconds trained)
         self.status = RunStatus(name=folder.name, folder=str(folder), state="running")
         self.what = ""
+        self.checkpoint = 0  # step of the last whole one; 0: there is none
 
     def read(self) -> bool:
         """Take in what is new in the file. True where there was something."""
@@ -57,6 +58,11 @@ class History:
     def refresh_status(self) -> None:
         """What became of the run, from its files; for runs that no news comes of."""
         self.status = runs.status(self.folder)
+        self.find_checkpoint()
+
+    def find_checkpoint(self) -> None:
+        found = runs.last_checkpoint(self.folder)
+        self.checkpoint = found[0] if found else 0
 
     def figure(self, key: str) -> float | None:
         return number(self.latest.get(key))

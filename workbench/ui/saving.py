@@ -6,6 +6,8 @@ Knows nothing of the screen: `problem` and `conflict` say what it should tell.
 from contextlib import suppress
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from workbench import session as sessions
 from workbench.session import Session, SessionError
 
@@ -36,7 +38,7 @@ class Saving:
             if self.held:
                 return False
             there = self.read()
-            if there is not None and there != self.on_disk:
+            if there is not None and there != self.on_disk and not self.only_looks(there):
                 self.conflict = True
                 return False
         try:
@@ -47,6 +49,15 @@ class Saving:
         self.kept, self.problem = session, ""
         self.conflict = self.held = False
         return True
+
+    def only_looks(self, text: str) -> bool:
+        """Whether another terminal on this session changed no more than where it looks."""
+        try:
+            there = sessions.loads(text)
+        except SessionError:
+            return False
+        by_us = sessions.dumps(there) == text  # and not by hand, with comments to keep
+        return by_us and replace(there, layout=self.kept.layout) == self.kept
 
     def reload(self) -> Session:
         """The session that is in the file now.

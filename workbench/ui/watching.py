@@ -229,9 +229,11 @@ class Watching:
         if self.history and self.history.folder.name == status.name:
             self.history.read()
             self.history.status, self.history.what = status, ""
+            self.history.find_checkpoint()
             self.app.monitor_pane.redraw()
+        self.adopt(status)
         words = {
-            "finished": f"{status.name} is finished. alt+u answers with it, F8 measures it.",
+            "finished": f"{status.name} is finished. F5 answers with it, F8 measures it.",
             "stopped": f"{status.name} is stopped at step {status.step:,}. ctrl+r resumes it.",
         }
         failed = status.state not in words
@@ -242,6 +244,13 @@ class Watching:
         self.app.show_state()
         if self.app.leaving:
             self.app.leave()
+
+    def adopt(self, status: RunStatus) -> None:
+        """The adapter in memory is the run's now: the session names it, to come back to it."""
+        if runs.last_checkpoint(Path(status.folder)) is None:
+            return
+        model = msgspec.structs.replace(self.app.session.model, adapter=status.name)
+        self.app.change(msgspec.structs.replace(self.app.session, model=model))
 
     def lost(self) -> None:
         """The worker died in the middle of the run: its files say how far it came."""

@@ -84,7 +84,7 @@ class DataDesk(Lane):
         data = self.opened()
         if not 0 <= request.index < len(data.train):
             raise RefusedError(
-                f"There is no row {request.index:,}: the dataset has {len(data.train):,}."
+                f"There is no row {request.index + 1:,}: the dataset has {len(data.train):,}."
             )
         job.tell(
             Row(request=job.id, index=request.index, values=plain_values(data.train[request.index]))

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,14 +21,24 @@ class Job:
     request: AnyRequest
     tell: Callable[[AnyEvent], None]  # to the one who asked
     stopped: threading.Event = field(default_factory=threading.Event)
+    began: tuple[str, float, float] = ("", 0.0, 0.0)  # what is done now, when, and how far
 
     @property
     def id(self) -> int:
         return self.request.id
 
     def progress(self, what: str, done: float = 0, total: float = 0, unit: str = "") -> None:
-        """Tell how far it is; the time left is worked out by whoever shows it."""
-        self.tell(Progress(request=self.id, what=what, done=done, total=total, unit=unit))
+        """Tell how far it is, and the time left at the speed so far."""
+        now = time.monotonic()
+        if self.began[0] != what or done < self.began[2]:
+            self.began = (what, now, done)
+        _, then, before = self.began
+        left = (total - done) * (now - then) / (done - before) if total and done > before else -1
+        self.tell(
+            Progress(
+                request=self.id, what=what, done=done, total=total, unit=unit, seconds_left=left
+            )
+        )
 
 
 class RefusedError(Exception):
@@ -66,7 +77,7 @@ def sentence(error: BaseException) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}."
     first = (str(error).strip().splitlines() or [""])[0]
-    return f"Unexpected {type(error).__name__}: {first[:300]} (the details are in the log)."
+    return f"Unexpected {type(error).__name__}: {first[:300]}."
 
 
 class Lane(threading.Thread):

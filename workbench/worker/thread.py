@@ -222,8 +222,9 @@ class Worker(Lane):
         self.stop_run.clear()
         if request.resume:
             session, checkpoint = self.to_resume(folder / "runs" / request.run)
-        # The run makes an adapter of its own, so the one the session names is not loaded for it.
-        loaded = self.ready(replace(session.model, adapter=""), folder, job)
+        # The run makes an adapter of its own over the base: the one the session names has no part.
+        session = replace(session, model=replace(session.model, adapter=""))
+        loaded = self.ready(session.model, folder, job)
         data = open_dataset(session.dataset, folder, job.progress)
         if job.stopped.is_set():
             job.tell(Done(request=job.id, cancelled=True))

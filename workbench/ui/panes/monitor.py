@@ -116,14 +116,16 @@ class MonitorPane(Pane):
         if status.message and status.state != "running":
             lines += wrap(status.message, width, "bad" if status.state == "failed" else "text")
         if status.state in ("interrupted", "stopped", "failed"):
-            lines += wrap(
-                f"ctrl+r resumes it from its last checkpoint (step {count(status.step)} was "
-                "reached).",
-                width,
-                "quiet",
+            words = (
+                f"ctrl+r resumes it from step {count(history.checkpoint)}, its last checkpoint."
+                if history.checkpoint
+                else "It left no checkpoint; F7 starts a new run."
             )
+            lines += wrap(words, width, "quiet")
         if status.state == "finished":
-            lines += wrap("alt+u answers with its adapter · F8 measures it", width, "quiet")
+            used = self.session.model.adapter == history.folder.name
+            words = "F5 answers with it" if used else "alt+u answers with it"
+            lines += wrap(f"{words} · F8 measures it · F7 starts another run", width, "quiet")
         return [*lines, *self.figure_lines(history, width)]
 
     def figure_lines(self, history: History, width: int) -> list[Line]:

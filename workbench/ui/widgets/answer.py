@@ -11,7 +11,7 @@ from workbench.ui.cards import Card, Part, Score, equal
 from workbench.ui.units import count, duration, percent, plural, rate
 from workbench.ui.widgets.lines import Line, beside, cells, clip, progress_bar, spread, wrap
 
-STACKED = 60  # cells, below which base and tuned stand one above the other
+STACKED = 52  # cells, below which base and tuned stand one above the other
 REASONS = {"end": "end", "length": "length limit", "stopped": "stopped"}
 Block = Callable[[int], list[Line]]  # lines of a width
 ORDER = ("base", "tuned")
