@@ -268,6 +268,7 @@ class Evaluated(Event):
     seconds: float
     labels: list[str] = []
     confusion: list[list[int]] = []  # [expected][chosen]
+    left_out: int = 0  # rows that are longer than max_length or the context
     step: int = -1
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from tests.ui.conftest import THEMES, Bench, ready, screen_text, until
@@ -11,7 +12,9 @@ from workbench import session as sessions
 from workbench.ui import themes, units
 from workbench.ui.actions import ACTIONS
 from workbench.ui.app import WorkbenchApp
+from workbench.ui.cards import Card, Score
 from workbench.ui.screens.help import draw as draw_help
+from workbench.ui.widgets.answer import card_lines
 from workbench.ui.widgets.lines import beside, cells, clip, progress_bar, spread, wrap
 from workbench.ui.widgets.table import column_widths
 
@@ -140,3 +143,24 @@ def test_figures_are_written_for_people() -> None:
     assert units.figure(0.00001) == "1.00e-05"
     assert units.plural(1, "row") == "1 row"
     assert units.plural(8605, "row") == "8,605 rows"
+
+
+async def test_a_hidden_editor_is_drawn_for_the_width_it_comes_back_to(bench: Bench) -> None:
+    words = "Is this sentence of a film review positive or negative? Answer with one word."
+    saved = bench.saved()
+    sessions.save(saved.with_prompt(replace(saved.prompt(), template=words)), bench.path)
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f6")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: app.narrow)
+        await pilot.press("f3")
+        await until(pilot, lambda: "positive or negative? Answer with one" in screen_text(app))
+
+
+async def test_rows_left_out_of_a_measurement_are_counted(bench: Bench) -> None:
+    score = Score(rows=9, metric="accuracy", value=0.5, low=0.3, high=0.7, seconds=1.0, left_out=2)
+    card = Card(kind="measurement", scores={"base": score}, state="finished")
+    text = "\n".join("".join(part for part, _ in line) for line in card_lines(card, 60))
+    assert "2 rows left out: too long" in text

@@ -45,5 +45,6 @@ def evaluate(
         print(
             f"{one.weights:5}  {one.metric} {one.value:6.1%}  (95 %: {one.low:.1%} to "
             f"{one.high:.1%})  {one.rows} rows in {duration(one.seconds)}"
+            + (f", {one.left_out} left out: too long" if one.left_out else "")
         )
     return 0

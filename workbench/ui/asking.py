@@ -165,6 +165,7 @@ class Asking:
                     seconds=event.seconds,
                     labels=event.labels,
                     confusion=event.confusion,
+                    left_out=event.left_out,
                     step=event.step,
                 )
             case _:

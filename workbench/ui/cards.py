@@ -38,6 +38,7 @@ class Score(msgspec.Struct):
     seconds: float
     labels: list[str] = []
     confusion: list[list[int]] = []
+    left_out: int = 0
     step: int = -1
 
 

@@ -172,11 +172,6 @@ class Worker(Lane):
         for weights in self.available(loaded, request.weights):
             if job.stopped.is_set():
                 break
-            name = "with the adapter" if self.run_status or loaded.has_adapter else ""
-
-            def report(what: str, done: float, total: float, unit: str, of: str = name) -> None:
-                job.progress(f"{what} {of}".strip(), done, total, unit)
-
             begun = time.perf_counter()
             made = evaluate(
                 loaded,
@@ -186,7 +181,7 @@ class Worker(Lane):
                 weights,
                 request.max_length,
                 job.stopped,
-                report,
+                job.progress,
             )
             if job.stopped.is_set():
                 break
@@ -202,6 +197,7 @@ class Worker(Lane):
                     seconds=time.perf_counter() - begun,
                     labels=list(made.labels),
                     confusion=[list(row) for row in made.confusion],
+                    left_out=made.left_out,
                     step=self.step,
                 )
             )

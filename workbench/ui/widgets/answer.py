@@ -125,6 +125,9 @@ def score_lines(name: str, score: Score, width: int) -> list[Line]:
         ],
         *wrap(f"{plural(score.rows, 'row')} in {duration(score.seconds)}", width, "quiet"),
     ]
+    if score.left_out:
+        words = f"{plural(score.left_out, 'row')} left out: too long"
+        lines += wrap(words, width, "warn")
     return [clip(line, width) for line in [*lines, *confusion(score, width)]]
 
 

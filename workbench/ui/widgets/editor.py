@@ -37,6 +37,10 @@ class Editor(TextArea):
         self.cursor_blink = False
         self.columns: set[str] | None = None  # known variables; None: not known yet
 
+    def on_show(self) -> None:
+        # Hidden, it is wrapped anew for a screen of another width, but drawn as it was before.
+        self.call_after_refresh(self.refresh)
+
     def know(self, columns: list[str]) -> None:
         self.columns = set(columns)
         self._line_cache.clear()
