@@ -13,7 +13,7 @@ def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 
     terminal: Open, film_reviews: Path, tmp_path: Path
 ) -> None:
     text = film_reviews.read_text()
-    film_reviews.write_text(text.replace("evaluation_rows = 200", "evaluation_rows = 16"))
+    film_reviews.write_text(text.replace("evaluation_rows = 100", "evaluation_rows = 16"))
     screen = terminal(str(film_reviews))
 
     # look: the rows, their count, the selected one in full
@@ -44,7 +44,7 @@ def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 
     screen.press("f7")
     screen.until("1,?000")
     screen.press("enter")
-    screen.until(r"running · .*step [2-9] of 63", 240)
+    screen.until(r"running · .*step [2-9] of 250", 240)
     screen.press("f5")
     screen.until(r"Row 4 · label · step \d+ of film-reviews-1", 120)
     screen.until(r"tuned .*\n(.*\n)*.*tokens/s", 120)

@@ -1,5 +1,6 @@
 """`workbench SESSION`: the screen."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -21,33 +22,37 @@ def open_session(word: str | None, in_process: bool) -> int:
         print(HEADLESS, file=sys.stderr)
         return 2
     path, message = find_session(word)
-    screen = None
+    screen, log = None, sys.stderr
     while True:
         session = load(path)
         link = make_link(path, in_process)
-        if screen is None and link.log_path is not None:
+        if screen is None:
             screen = keep_screen()
-            redirect(link.log_path)
+            redirect(link.log_path or Path(os.devnull))
+        gc.disable()  # until the first paint: an import makes much and leaves little to collect
         from workbench.ui.app import WorkbenchApp
 
         app = WorkbenchApp(session, path, link, theme_folders=theme_folders(), message=message)
         try:
+            sys.stderr = log
             result = app.run()
         finally:
             link.close()
+            sys.stderr = screen  # a last sentence is for the person
         if app.return_code:
             print(
                 f"workbench: the screen failed; its details are in {link.log_path}. The session "
                 "is saved and a run goes on.",
-                file=screen,
+                file=sys.stderr,
             )
             return app.return_code
         if not (isinstance(result, tuple) and result[0] == "open"):
             return 0
         word, message = str(result[1]), ""
         try:
-            path, message = find_session(word)
-            load(path)
+            chosen, message = find_session(word)
+            load(chosen)
+            path = chosen
         except SessionError as error:
             message = str(error)  # shown over the session that was open
 

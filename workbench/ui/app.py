@@ -6,6 +6,7 @@ what it does at a key in `doing`, what it shows in the panes. It knows nothing o
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -112,6 +113,8 @@ class WorkbenchApp(Doing):
             with suppress(NotImplementedError, ValueError, RuntimeError):
                 asyncio.get_running_loop().add_signal_handler(number, self.end_by_signal)
         await self.fill()
+        gc.enable()
+        gc.freeze()  # what is there now stays: later collections need not look at it
         self.begun = True
         self.asking.begin_with_history()
         self.watching.begin()
