@@ -35,6 +35,7 @@ def with_screen(folder: Path, session: Path) -> tuple[float, list[float]]:
         terminal.wait(lambda: len(runs.find(folder)) > before, 120, "a run")
         run = runs.find(folder)[-1]
         terminal.wait(lambda: runs.status(run).state == "finished", 900, "its end")
+        terminal.until("✓ finished", 30)
         terminal.press("f10")
         terminal.ended()
     finally:
