@@ -426,3 +426,10 @@ def test_an_image_column_is_told_by_its_file_and_never_decoded(folder: Path) -> 
     found = opened("saved", folder)
     assert found.types == ["image"]
     assert plain_values(found.train[0])["image"].startswith("<file ")
+
+
+def test_a_name_with_signs_of_a_pattern_is_a_name(folder: Path) -> None:
+    inside = folder / "a [b] *x? {y}"
+    inside.mkdir()
+    path = write(inside / "[bold]\x1b[31m[i]{a,b}.jsonl", '{"text": "a"}\n')
+    assert rows_of(opened(path, folder)) == [{"text": "a"}]

@@ -133,7 +133,7 @@ def test_hostile_text_is_shown_literally(terminal: Open, session: Session, tmp_p
     rows = [
         {"text": f"{hostile} {n}", "label": "[bold]positive", "[/b]\x1b[5m": n} for n in range(40)
     ]
-    name = "[bold]\x1b[31m[/i].jsonl"
+    name = "[bold]\x1b[31m[i].jsonl"
     (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     # A model that repeats what it is told would show the rows' text in its answer; the tiny one
     # has every byte in its vocabulary, so sampling at a high temperature writes control characters.
@@ -229,5 +229,5 @@ def test_a_broken_session_is_one_sentence_and_no_screen(
     path.write_text(text)
     screen = terminal(str(path))
     assert screen.ended() == 1
-    assert "training.lora_r: expected int, got str" in screen.text().replace("\n", "")
+    assert "training.lora_r:expectedint,gotstr" in "".join(screen.text().split())
     assert path.read_text() == text

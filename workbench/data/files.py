@@ -4,6 +4,7 @@ Knows formats and what can be wrong with a file; nothing of splits to measure on
 The tables are kept in the workbench's cache, by what the files hold and when they were written.
 """
 
+import glob
 import hashlib
 import os
 import re
@@ -96,7 +97,7 @@ def build(kind: str, files: list[Path], kept: Path, source: Path) -> "datasets.D
     if kind == "csv":
         # An empty cell is no value; a text such as NA or null is that text.
         options = {"keep_default_na": False, "na_values": [""], "sep": faults.separator(files[0])}
-    names = [str(path.absolute()) for path in files]
+    names = [glob.escape(str(path.absolute())) for path in files]  # they are no patterns
 
     def load(**more: Any) -> datasets.Dataset:
         with quiet():
