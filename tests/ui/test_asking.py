@@ -133,3 +133,22 @@ async def test_wordings_are_added_changed_and_removed(bench: Bench) -> None:
         assert app.prompt_pane.editors["system"].text == "You judge films."
         await pilot.press("alt+d", "alt+d", "alt+d")
         assert len(app.session.prompts) == 1
+
+
+async def test_an_answer_that_failed_before_a_word_says_only_why(bench: Bench) -> None:
+    link = FakeLink(bench.rows)
+
+    def refuse(request: p.Generate) -> None:
+        link.on_event(p.GenerationStarted(request=request.id, weights="base", prompt_tokens=9))
+        link.on_event(p.Failed(request=request.id, message="The prompt is too long."))
+
+    link.answers[p.Generate] = refuse
+    app, _ = bench.open(link)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f5")
+        await until(pilot, lambda: "The prompt is too long." in screen_text(app))
+        assert "expected" not in screen_text(app)
+        assert "(empty)" not in screen_text(app)
+        assert app.messages[-1].endswith("The prompt is too long.")
+        assert not list(app._notifications)  # it is in the pane already

@@ -5,14 +5,18 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
+from textual.color import Color
+from textual.filter import ANSIToTruecolor
 
 from tests.ui.conftest import THEMES, Bench, ready, screen_text, until
 from tests.ui.fake import FakeLink
+from workbench import protocol as p
 from workbench import session as sessions
 from workbench.ui import themes, units
 from workbench.ui.actions import ACTIONS
 from workbench.ui.app import WorkbenchApp
-from workbench.ui.cards import Card, Score
+from workbench.ui.cards import Card, Part, Score
+from workbench.ui.panes.dataset import progress_lines
 from workbench.ui.screens.help import draw as draw_help
 from workbench.ui.widgets.answer import card_lines
 from workbench.ui.widgets.lines import beside, cells, clip, progress_bar, spread, wrap
@@ -164,3 +168,75 @@ async def test_rows_left_out_of_a_measurement_are_counted(bench: Bench) -> None:
     card = Card(kind="measurement", scores={"base": score}, state="finished")
     text = "\n".join("".join(part for part, _ in line) for line in card_lines(card, 60))
     assert "2 rows left out: too long" in text
+
+
+async def test_a_theme_of_sixteen_colours_is_drawn_in_the_terminals_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("COLORTERM")
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        assert app.theme == "terminal-16"
+        turned = [one for one in app._filters if isinstance(one, ANSIToTruecolor)]
+        assert not any(one.enabled for one in turned)
+
+
+def shown(card: Card, width: int) -> list[str]:
+    return ["".join(part for part, _ in line).rstrip() for line in card_lines(card, width)]
+
+
+def test_a_blank_answer_is_told_in_words() -> None:
+    card = Card(row=0, expected="positive", state="finished")
+    card.parts["base"] = Part(text="\n" * 40, tokens=40, reason="length")
+    assert "(40 blank characters, nothing else)" in shown(card, 60)
+    card.parts["base"] = Part(text="positive" + "\n" * 30, tokens=31, reason="length")
+    assert shown(card, 60)[2:4] == ["positive", "(and 30 blank characters)"]
+    card.parts["base"] = Part(text="one\n\ntwo\n", tokens=4, reason="end")
+    assert shown(card, 60)[2:5] == ["one", "", "two"]
+
+
+def test_a_stopped_answer_is_not_judged() -> None:
+    card = Card(row=0, expected="positive", state="cancelled")
+    card.parts["base"] = Part(text="pos", tokens=1, reason="stopped")
+    assert not any("expected" in line and "✗" in line for line in shown(card, 60))
+
+
+def test_a_score_is_never_cut() -> None:
+    card = Card(kind="measurement", state="finished")
+    for name in ("base", "tuned"):
+        card.scores[name] = Score(
+            rows=15, metric="accuracy", value=0.533, low=0.301, high=0.752, seconds=1
+        )
+    for width in (56, 76, 120):
+        text = "\n".join(shown(card, width))
+        assert text.count("30.1 – 75.2 %") == 2
+        assert "…" not in text
+
+
+def test_a_finished_step_of_opening_has_no_time_left() -> None:
+    progress = p.Progress(what="reading", done=50, total=50, unit="rows", seconds_left=0)
+    text = "".join(part for line in progress_lines(progress, 60) for part, _ in line)
+    assert "50 of 50 rows" in text
+    assert "left" not in text
+
+
+@pytest.mark.parametrize("name", ["ink", "moss", "paper", "workbench"])
+def test_what_is_read_has_contrast(name: str) -> None:
+    theme = themes.read(THEMES / f"{name}.toml")
+    for ink in ("quiet", "good", "bad", "warn", "base", "tuned", "special"):
+        for ground in (theme.background, theme.variables["field"], theme.variables["bar"]):
+            assert contrast(theme.variables[ink], str(ground)) >= 4.5, (ink, ground)
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of two colours' relative luminance, as WCAG defines it."""
+    lights = []
+    for colour in (one, other):
+        parts = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+            for part in Color.parse(colour).normalized
+        ]
+        lights.append(0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)

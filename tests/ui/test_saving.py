@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.ui.conftest import Bench, ready, screen_text, until
+from tests.ui.conftest import Bench, film_session, ready, screen_text, until
+from tests.ui.fake import write_run
+from workbench import protocol as p
 from workbench import session as sessions
 from workbench.session import SessionError
 
@@ -55,6 +57,25 @@ async def test_two_terminals_on_one_session_may_look_at_different_rows(bench: Be
         sessions.save(there, bench.path)
         await pilot.press("f3", "x")
         await until(pilot, lambda: bench.saved().prompt().template.startswith("x"))
+        assert len(app.screen_stack) == 1
+
+
+async def test_two_terminals_may_both_name_the_adapter_of_the_run_that_ended(bench: Bench) -> None:
+    write_run(bench.workspace, "film-reviews-1", film_session(), 20)
+    app, link = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        there = bench.saved()
+        there = replace(there, layout=replace(there.layout, row=7))
+        there = replace(there, model=replace(there.model, adapter="film-reviews-1"))
+        sessions.save(there, bench.path)
+        folder = bench.workspace / "runs" / "film-reviews-1"
+        link.news(
+            p.TrainingEnded(run=p.RunStatus(name=folder.name, folder=str(folder), state="finished"))
+        )
+        await until(pilot, lambda: app.session.model.adapter == "film-reviews-1")
+        await until(pilot, lambda: not app.saving.needed(app.session))
+        assert not app.saving.conflict
         assert len(app.screen_stack) == 1
 
 

@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
+
 from tests.ui.conftest import Bench, film_session, ready, screen_text, until
 from tests.ui.fake import FakeLink, write_run
 from workbench import protocol as p
+from workbench import session as sessions
 from workbench.ui.braille import smoothed, thin, ticks
 from workbench.ui.history import History
 from workbench.ui.widgets.chart import Series, chart
@@ -29,6 +33,10 @@ async def test_a_run_is_started_watched_asked_and_finished(bench: Bench) -> None
         assert "of film-reviews-1" in screen_text(app)
         await until(pilot, lambda: "✓ finished" in screen_text(app))
         assert "◆ evaluation" in screen_text(app)
+        assert app.session.model.adapter == "film-reviews-1"
+        await pilot.press("alt+u")
+        await until(pilot, lambda: "base model alone" in app.messages[-1])
+        assert link.last(p.LoadModel).model.adapter == ""
         await pilot.press("alt+u")
         await until(pilot, lambda: link.last(p.LoadModel).model.adapter == "film-reviews-1")
 
@@ -181,3 +189,50 @@ def test_smoothing_of_a_constant_is_the_constant() -> None:
 def test_ticks_are_round_and_within() -> None:
     assert ticks(0.36, 3.8, 4) == [1.0, 2.0, 3.0]
     assert [round(tick, 9) for tick in ticks(0.611, 0.639, 3)] == [0.62, 0.63]
+
+
+@pytest.mark.parametrize(("key", "question"), [("f10", "A run is under way"), ("f7", "Stop the")])
+async def test_a_question_about_a_run_goes_away_with_the_run(
+    bench: Bench, key: str, question: str
+) -> None:
+    link = FakeLink(bench.rows, pace=0.05)
+    app, _ = bench.open(link)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        app.watching.start(app.session)
+        await until(pilot, lambda: app.watching.live)
+        await pilot.press(key)
+        await until(pilot, lambda: question in screen_text(app))
+        await until(pilot, lambda: "is at step 12 of 24" in screen_text(app))
+        await until(pilot, lambda: app.watching.live is None)
+        await until(pilot, lambda: question not in screen_text(app))
+        assert "film-reviews-1 is finished" in app.messages[-1]
+        assert app.is_running
+        assert not link.closed
+        await pilot.press("f1")
+        await until(pilot, lambda: "Every key" in screen_text(app))
+
+
+async def test_a_gone_adapter_says_so_until_alt_u_leaves_it_out(bench: Bench) -> None:
+    sessions.save(
+        replace(film_session(), model=replace(film_session().model, adapter="gone-7")), bench.path
+    )
+    link = FakeLink(bench.rows)
+    load = link.LoadModel
+    problem = 'model.adapter: there is no run "gone-7".'
+
+    def refuse(request: p.LoadModel) -> None:
+        if request.model.adapter:
+            link.on_event(p.Failed(request=request.id, message=problem))
+        else:
+            load(request)
+
+    link.answers[p.LoadModel] = refuse
+    app, _ = bench.open(link)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "The model could not be loaded." in screen_text(app))
+        assert problem in screen_text(app)
+        await pilot.press("alt+u")
+        await until(pilot, lambda: app.modelling.status)
+        await until(pilot, lambda: "could not be loaded" not in screen_text(app))
+        assert app.session.model.adapter == ""

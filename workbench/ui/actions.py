@@ -74,7 +74,7 @@ ACTIONS = (
         "use_run",
         "alt+u",
         "Use this run's adapter",
-        "Answer from the shown run's last checkpoint.",
+        "Answer from the shown run's last checkpoint; again: from the base model alone.",
         "Training",
     ),
     Action("zoom", "ctrl+t", "Zoom pane", "Give the whole screen to this pane, or back.", "Panes"),

@@ -85,6 +85,7 @@ class WorkbenchApp(Doing):
         theme = themes.first(session.layout.theme, theme_folders)
         self.register_theme(theme)
         self.set_reactive(App.theme, theme.name)
+        self._watch_ansi_color(None)  # else a theme of sixteen colours is turned into true colour
         self.stylesheet.set_variables(self.get_css_variables())
         self.header = Bar(lambda width: frame.header(self, width), id="header")
         self.tabs = Bar(lambda width: frame.tabs(self, width), id="tabs")

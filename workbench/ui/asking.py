@@ -119,7 +119,7 @@ class Asking:
                 self.finish(event.request, "cancelled" if event.cancelled else "finished")
                 return True
             case Failed():
-                self.app.report(event)
+                self.app.report(event, self.app.output_pane.display)
                 self.finish(event.request, "failed", event.message)
                 return True
         if self.add_to(card, event):
@@ -176,6 +176,7 @@ class Asking:
         card = self.open.pop(request)
         card.state = state  # type: ignore[assignment]
         card.message = message
+        card.parts = {name: part for name, part in card.parts.items() if part.text or part.reason}
         if not card.parts and not card.scores and state == "cancelled":
             card.message = "Stopped before anything came."
         for part in card.parts.values():

@@ -70,16 +70,25 @@ class Base(App[Any]):
         self, words: str, severity: "SeverityLevel" = "information", details: str = ""
     ) -> None:
         """A sentence for the person, literally; it and its details go to the log as well."""
-        self.messages.append(f"{time.strftime('%H:%M:%S')}  {words}")
+        self.note(words, details)
         if details:
-            self.messages.append(details)
             words += " (ctrl+l: details)"
-        del self.messages[:-MESSAGES_KEPT]
         seconds = 8 if severity == "error" else 4
         self.notify(one_line(words, 600), severity=severity, timeout=seconds, markup=False)
 
-    def report(self, event: "Failed") -> None:
-        self.tell(event.message, "error", event.details)
+    def note(self, words: str, details: str = "") -> None:
+        """For the log alone."""
+        self.messages.append(f"{time.strftime('%H:%M:%S')}  {words}")
+        if details:
+            self.messages.append(details)
+        del self.messages[:-MESSAGES_KEPT]
+
+    def report(self, event: "Failed", shown: bool = False) -> None:
+        """Tell what failed; where a pane in sight shows the sentence, the log alone gets it."""
+        if shown:
+            self.note(event.message, event.details)
+        else:
+            self.tell(event.message, "error", event.details)
 
     def copy_to_clipboard(self, text: str) -> None:
         from workbench.ui.clipboard import sequence

@@ -120,7 +120,7 @@ class Browsing:
                 self.app.dataset_pane.follow(event)
             case Failed() if event.request == self.open_request:
                 self.app.dataset_pane.fail(event.message)
-                self.app.report(event)
+                self.app.report(event, self.app.dataset_pane.display)
                 self.render()
             case Failed() if event.request == self.render_request:
                 self.rendered = None

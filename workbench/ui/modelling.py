@@ -35,6 +35,7 @@ class Modelling:
 
     def load(self) -> None:
         self.status, self.problem, self.loading = None, "", "loading the model"
+        self.app.output_pane.fail("")
         model = self.app.session.model
         self.load_request = self.app.send(LoadModel(model=model, folder=str(self.app.workspace)))
         self.app.show_state()
@@ -48,11 +49,13 @@ class Modelling:
                 self.loading = event.what + share
             case ModelLoaded():
                 self.status, self.loading, self.problem = event.model, "", ""
+                self.app.output_pane.fail("")
                 self.app.browsing.render()
             case Failed() if event.request == self.load_request:
                 self.problem, self.loading = event.message, ""
                 self.app.prompt_pane.fail(event.message)
-                self.app.report(event)
+                self.app.output_pane.fail(event.message)
+                self.app.report(event, self.app.output_pane.display)
             case HostLost():
                 self.lose(event)
             case Failed():

@@ -38,7 +38,7 @@ class Saving:
             if self.held:
                 return False
             there = self.read()
-            if there is not None and there != self.on_disk and not self.only_looks(there):
+            if there is not None and there != self.on_disk and not self.only_looks(there, session):
                 self.conflict = True
                 return False
         try:
@@ -50,14 +50,19 @@ class Saving:
         self.conflict = self.held = False
         return True
 
-    def only_looks(self, text: str) -> bool:
-        """Whether another terminal on this session changed no more than where it looks."""
+    def only_looks(self, text: str, session: Session) -> bool:
+        """Whether another terminal on this session changed no more than where it looks.
+
+        Or what has changed here, too: both name the adapter of the run that ended in both.
+        """
         try:
             there = sessions.loads(text)
         except SessionError:
             return False
         by_us = sessions.dumps(there) == text  # and not by hand, with comments to keep
-        return by_us and replace(there, layout=self.kept.layout) == self.kept
+        return by_us and any(
+            replace(there, layout=one.layout) == one for one in (self.kept, session)
+        )
 
     def reload(self) -> Session:
         """The session that is in the file now.

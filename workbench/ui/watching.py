@@ -22,7 +22,7 @@ from workbench.protocol import (
 )
 from workbench.session import Session
 from workbench.ui.history import History
-from workbench.ui.screens.leaving import Stopping
+from workbench.ui.screens.leaving import RunQuestion, Stopping
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
@@ -154,21 +154,27 @@ class Watching:
             self.app.monitor_pane.redraw()
 
     def use(self) -> None:
-        """Answer from the shown run's adapter."""
-        history = self.history
-        if not history:
-            self.app.tell("There is no run whose adapter could be used; F7 starts one.")
-        elif self.live:
+        """Answer from the shown run's adapter; where that is in use, from the base model alone."""
+        history, used = self.history, self.app.session.model.adapter
+        if self.live:
             self.app.tell("While a run is under way the model answers from it already.")
+        elif used and (not history or history.folder.name == used):
+            self.attach("")
+            self.app.tell("Answers come from the base model alone.")
+        elif not history:
+            self.app.tell("There is no run whose adapter could be used; F7 starts one.")
         elif runs.last_checkpoint(history.folder) is None:
             self.app.tell(f"{history.folder.name} left no checkpoint with an adapter.", "warning")
         else:
-            model = msgspec.structs.replace(self.app.session.model, adapter=history.folder.name)
-            self.app.change(msgspec.structs.replace(self.app.session, model=model))
-            self.app.modelling.load()
+            self.attach(history.folder.name)
             self.app.tell(
                 f"Answers come from {history.folder.name} and, beside it, the base model."
             )
+
+    def attach(self, adapter: str) -> None:
+        model = msgspec.structs.replace(self.app.session.model, adapter=adapter)
+        self.app.change(msgspec.structs.replace(self.app.session, model=model))
+        self.app.modelling.load()
 
     # --- hearing -----------------------------------------------------------------------------
 
@@ -204,7 +210,7 @@ class Watching:
         """The monitor draws once a second; but what is new in kind shows at once."""
         self.live, self.news = event.run, True
         for screen in self.app.screen_stack:
-            if isinstance(screen, Stopping):
+            if isinstance(screen, (RunQuestion, Stopping)):
                 screen.follow(event.run)
         history = self.history
         if history and history.folder.name == event.run.name:
@@ -225,6 +231,7 @@ class Watching:
 
     def ended(self, status: RunStatus) -> None:
         self.live = None
+        self.withdraw_question()
         self.app.monitor_pane.progress = None
         if self.history and self.history.folder.name == status.name:
             self.history.read()
@@ -255,5 +262,11 @@ class Watching:
     def lost(self) -> None:
         """The worker died in the middle of the run: its files say how far it came."""
         self.live = None
+        self.withdraw_question()
         if self.history:
             self.show(self.history.folder)
+
+    def withdraw_question(self) -> None:
+        """What was asked about the run no longer matters: it has ended."""
+        if isinstance(self.app.screen, RunQuestion):
+            self.app.screen.dismiss(None)

@@ -113,7 +113,7 @@ class DatasetPane(Pane):
             for index, line in enumerate(body):
                 lines.append([(label if not index else " " * left, "title"), *line])
             if len(body) == 1:
-                lines[-1] = spread(lines[-1], [(one_line(kind, 30), "frame")], width)
+                lines[-1] = spread(lines[-1], [(one_line(kind, 30), "quiet")], width)
         return lines
 
     @staticmethod
@@ -153,7 +153,7 @@ def progress_lines(progress: Progress, width: int) -> list[Line]:
         if progress.unit:
             done, total = round(progress.done), round(progress.total)
             amount += f" · {done:,} of {total:,} {one_line(progress.unit, 20)}"
-        if progress.seconds_left >= 0:
+        if progress.seconds_left >= 0 and progress.done < progress.total:
             amount += f" · {duration(progress.seconds_left)} left"
         lines.append(progress_bar(share, min(40, width), "accent"))
         lines.append([(amount, "quiet")])

@@ -113,7 +113,7 @@ class MonitorPane(Pane):
                 right += f" · {duration(seconds)} so far"
             room = max(4, width - len(right))
             lines.append([*progress_bar(share, room, ink), (right, "quiet")])
-        if status.message and status.state != "running":
+        if status.message and status.state in ("failed", "interrupted", "finished"):
             lines += wrap(status.message, width, "bad" if status.state == "failed" else "text")
         if status.state in ("interrupted", "stopped", "failed"):
             words = (
@@ -124,8 +124,8 @@ class MonitorPane(Pane):
             lines += wrap(words, width, "quiet")
         if status.state == "finished":
             used = self.session.model.adapter == history.folder.name
-            words = "F5 answers with it" if used else "alt+u answers with it"
-            lines += wrap(f"{words} · F8 measures it · F7 starts another run", width, "quiet")
+            words = "F5 answers with it · F8 measures it" if used else "alt+u answers with it"
+            lines += wrap(f"{words} · F7 starts another run", width, "quiet")
         return [*lines, *self.figure_lines(history, width)]
 
     def figure_lines(self, history: History, width: int) -> list[Line]:

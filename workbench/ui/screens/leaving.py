@@ -4,7 +4,7 @@ from textual.binding import Binding
 
 from workbench.protocol import RunStatus
 from workbench.text import one_line
-from workbench.ui.screens.sheet import Question, Reading
+from workbench.ui.screens.sheet import Question, Reading, Text
 from workbench.ui.units import count
 from workbench.ui.widgets.lines import Line, wrap
 
@@ -14,30 +14,40 @@ def place(run: RunStatus) -> str:
     return f"{name} is at step {count(run.step)} of {count(run.total_steps)}."
 
 
-def quit_question(run: RunStatus, outlives: bool) -> Question:
+class RunQuestion(Question):
+    """A question about the run under way: it follows the run, and goes away with it."""
+
+    def __init__(
+        self, title: str, run: RunStatus, words: str, answers: list[tuple[str, str]]
+    ) -> None:
+        super().__init__(title, self.draw_run, answers)
+        self.run, self.words = run, words
+
+    def draw_run(self, width: int) -> list[Line]:
+        lines = wrap(place(self.run), width, "strong")
+        return [*lines, *(wrap(self.words, width) if self.words else []), []]
+
+    def follow(self, run: RunStatus) -> None:
+        self.run = run
+        if self.is_mounted:
+            self.query_one(Text).redraw()
+
+
+def quit_question(run: RunStatus, outlives: bool) -> RunQuestion:
     """Result: keep, stop or None for stay."""
-
-    def draw(width: int) -> list[Line]:
-        return [*wrap(place(run), width, "strong"), []]
-
     answers = [
         ("keep", "Keep it running; workbench attach comes back to it"),
         ("stop", "Stop it with a checkpoint, then quit"),
         ("stay", "Stay here"),
     ]
-    return Question("A run is under way", draw, answers if outlives else answers[1:])
+    return RunQuestion("A run is under way", run, "", answers if outlives else answers[1:])
 
 
-def stop_question(run: RunStatus) -> Question:
+def stop_question(run: RunStatus) -> RunQuestion:
     """Result: stop or None."""
-
-    def draw(width: int) -> list[Line]:
-        words = "A checkpoint is written after this step; ctrl+r goes on from it."
-        return [*wrap(place(run), width, "strong"), *wrap(words, width), []]
-
-    return Question(
-        "Stop the run?", draw, [("stop", "Stop it with a checkpoint"), ("stay", "Let it go on")]
-    )
+    words = "A checkpoint is written after this step; ctrl+r goes on from it."
+    answers = [("stop", "Stop it with a checkpoint"), ("stay", "Let it go on")]
+    return RunQuestion("Stop the run?", run, words, answers)
 
 
 def conflict_question(path: str) -> Question:

@@ -149,7 +149,7 @@ class SettingsScreen(Sheet):
     def describe(self, width: int) -> list[Line]:
         lines: list[Line] = [[("─" * width, "frame")]]
         if self.problem:
-            return [*lines, *wrap(self.problem, width, "bad")]
+            lines += wrap(self.problem, width, "bad")
         key = self.key
         words = self.about.get(key, "") if key else ""
         return [*lines, *wrap(words or "As in the library of this name.", width, "quiet")]

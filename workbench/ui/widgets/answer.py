@@ -26,7 +26,7 @@ def card_lines(card: Card, width: int) -> list[Line]:
     else:
         for block in blocks:
             lines += block(width)
-    if card.kind == "answer" and card.expected:
+    if card.kind == "answer" and card.expected and (card.parts or card.under_way):
         expected = wrap(card.expected, width - 10, "quiet")
         for index, line in enumerate(expected[:4]):
             lines.append([("expected  " if not index else " " * 10, "quiet"), *line])
@@ -74,19 +74,27 @@ def answers(card: Card) -> list[Block]:
 def answer(card: Card, name: str, part: Part, both: bool, width: int) -> list[Line]:
     lines: list[Line] = []
     right = ""
-    if part.reason and card.expected:
+    if part.reason in ("end", "length") and card.expected:
         same = equal(part.text, card.expected)
         right = "✓ as expected" if same else "✗ not as expected"
     if both or name == "tuned" or right:
         line: Line = [(name, name)] if both or name == "tuned" else []
         ink = "good" if right.startswith("✓") else "bad"
         lines.append(spread(line, [(right, ink)], width) if line else [(right, ink)])
-    lines += (
-        wrap(part.text, width)
-        if part.text
-        else [[("…" if not part.reason else "(empty)", "quiet")]]
-    )
-    return lines + joined(facts(part), width)
+    return lines + text_lines(part, width) + joined(facts(part), width)
+
+
+def text_lines(part: Part, width: int) -> list[Line]:
+    """The answer; a blank end, which nobody sees, in words: it must not push the rest away."""
+    if not part.text:
+        return [[("…" if not part.reason else "(empty)", "quiet")]]
+    seen = part.text.rstrip()
+    blank = plural(len(part.text) - len(seen), "blank character")
+    if not seen:
+        return [clip([(f"({blank}, nothing else)", "quiet")], width)]
+    if part.text.count("\n", len(seen)) < 2:
+        return wrap(part.text, width)
+    return [*wrap(seen, width), clip([(f"(and {blank})", "quiet")], width)]
 
 
 def facts(part: Part) -> list[str]:
@@ -116,13 +124,12 @@ def scores(card: Card) -> list[Block]:
 
 
 def score_lines(name: str, score: Score, width: int) -> list[Line]:
+    value: Line = [(one_line(score.metric, 30) + " ", "text"), (percent(score.value), "strong")]
+    interval: Line = [(f"{score.low * 100:.1f} – {score.high * 100:.1f} %", "quiet")]
+    beside_it = cells(value) + 2 + cells(interval) <= width
     lines: list[Line] = [
         [(name, name)],
-        [
-            (one_line(score.metric, 30) + " ", "text"),
-            (percent(score.value), "strong"),
-            (f"  {score.low * 100:.1f} – {score.high * 100:.1f} %", "quiet"),
-        ],
+        *([[*value, ("  ", "text"), *interval]] if beside_it else [value, interval]),
         *wrap(f"{plural(score.rows, 'row')} in {duration(score.seconds)}", width, "quiet"),
     ]
     if score.left_out:
