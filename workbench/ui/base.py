@@ -4,6 +4,7 @@ Imports only what the first paint needs: the desks and the panes come right afte
 """
 
 import asyncio
+import os
 import time
 import traceback
 from pathlib import Path
@@ -159,7 +160,9 @@ class Base(App[Any]):
 
     def _fatal_error(self) -> None:
         """An error of ours: what was typed is saved, the details go to the log, not the screen."""
-        traceback.print_exc()  # descriptor 2 leads to the log
+        if self._exception is not None:
+            details = "".join(traceback.format_exception(self._exception))
+            os.write(2, details.encode())  # it leads to the log; `sys.stderr` is Textual's here
         self.saving.save(self.session)
         self._return_code = 1
         self._close_messages_no_wait()
