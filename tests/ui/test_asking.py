@@ -1,6 +1,9 @@
 """Answers and measurements in the output pane."""
 
 import json
+import threading
+
+import pytest
 
 from tests.ui.conftest import Bench, ready, screen_text, until
 from tests.ui.fake import FakeLink
@@ -152,3 +155,35 @@ async def test_an_answer_that_failed_before_a_word_says_only_why(bench: Bench) -
         assert "(empty)" not in screen_text(app)
         assert app.messages[-1].endswith("The prompt is too long.")
         assert not list(app._notifications)  # it is in the pane already
+
+
+@pytest.mark.parametrize("slow", [0.0, 0.3])
+async def test_an_answer_is_judged_by_its_own_rows_label(bench: Bench, slow: float) -> None:
+    """Also where one asks before the row, or what the prompt comes to for it, is there."""
+    link = FakeLink(bench.rows, pace=0.1)
+    render = link.RenderPrompt
+
+    def slowly(request: p.RenderPrompt) -> None:
+        threading.Timer(slow, render, [request]).start()
+
+    app, _ = bench.open(link)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        assert bench.rows[0]["label"] == "negative"
+        link.answers[p.RenderPrompt] = slowly
+        await pilot.press("f2", "down", "f5")
+        await until(pilot, lambda: app.asking.cards.cards)
+        card = app.asking.cards.cards[0]
+        await until(pilot, lambda: card.state == "finished")
+        assert (card.row, card.expected) == (1, "positive")
+
+
+async def test_the_exact_text_is_that_of_the_row_just_chosen(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f2", "down", "f9")
+        await until(pilot, lambda: "What the model gets" in screen_text(app))
+        assert "So young, so smart" in screen_text(app).split("What the model gets")[1]
+        assert app.screen.rendered.text == app.browsing.rendered.text
+        assert "So young" in app.screen.rendered.text

@@ -165,3 +165,14 @@ async def test_another_session_is_opened_by_leaving_with_its_path(bench: Bench) 
         await pilot.pause()
     assert app.return_value == ("open", other)
     assert isinstance(app.return_value[1], Path)
+
+
+async def test_the_list_of_sessions_begins_at_the_one_that_is_open(bench: Bench) -> None:
+    for name in ("a", "z"):
+        sessions.save(film_session(), bench.path.with_name(f"{name}.toml"))
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+o", "down", "enter")
+        await until(pilot, lambda: not app.is_running or app.return_value)
+    assert app.return_value == ("open", bench.path.with_name("z.toml"))

@@ -45,7 +45,7 @@ class Asking:
         card = self.cards.add(
             prompt=session.prompt().name,
             row=session.layout.row if browsing.values is not None else -1,
-            expected=rendered.answer if rendered else "",
+            expected=rendered.answer if rendered and (browsing.fresh or browsing.rowless) else "",
             run=self.app.watching.live_name,
             progress=self.waiting_words(),
         )
@@ -59,6 +59,14 @@ class Asking:
             )
         )
         self.begin(request, card)
+
+    def expect(self, answer: str) -> None:
+        """The prompt of the selected row came only after its answer was asked for."""
+        row, prompt = self.app.session.layout.row, self.app.session.prompt().name
+        for card in self.open.values():
+            if card.kind == "answer" and (card.row, card.prompt) == (row, prompt):
+                card.expected = card.expected or answer
+                self.app.output_pane.show(self.cards.cards, card)
 
     def measure(self) -> None:
         session = self.app.session

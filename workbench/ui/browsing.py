@@ -39,6 +39,7 @@ class Browsing:
         self.render_sent = 0.0
         self.timers: dict[str, Timer] = {}
         self.when_row_comes: list[str] = []  # actions that wait for the row in full
+        self.when_rendered: list[str] = []  # and those that wait for its prompt
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -92,6 +93,16 @@ class Browsing:
             self.opened is not None and not self.opened.rows
         )
 
+    @property
+    def fresh(self) -> bool:
+        """Whether `rendered` is what the selected row and the prompt as it is come to."""
+        return (
+            self.rendered is not None
+            and self.values is not None
+            and self.rendered.request == self.render_request
+            and "render" not in self.timers
+        )
+
     def later(self, name: str, seconds: float, what: object) -> None:
         self.cancel(name)
         self.timers[name] = self.app.set_timer(seconds, what)  # type: ignore[arg-type]
@@ -116,6 +127,9 @@ class Browsing:
                     self.rendered = event
                     spent = (time.monotonic() - self.render_sent) * 1000
                     self.app.prompt_pane.show_rendered(event, spent)
+                    if self.fresh:
+                        self.app.asking.expect(event.answer)
+                        self.do_waiting(self.when_rendered)
             case Progress() if event.request == self.open_request:
                 self.app.dataset_pane.follow(event)
             case Failed() if event.request == self.open_request:
@@ -124,6 +138,7 @@ class Browsing:
                 self.render()
             case Failed() if event.request == self.render_request:
                 self.rendered = None
+                self.when_rendered.clear()
                 self.app.prompt_pane.fail(event.message)
             case Done():
                 return event.request == self.open_request
@@ -147,6 +162,9 @@ class Browsing:
         self.values = event.values
         self.app.dataset_pane.show_row(event.values)
         self.render()
-        waiting, self.when_row_comes = self.when_row_comes, []
-        for action in waiting:
+        self.do_waiting(self.when_row_comes)
+
+    def do_waiting(self, actions: list[str]) -> None:
+        for action in actions:
             self.app.call_later(self.app.run_action, action)
+        actions.clear()

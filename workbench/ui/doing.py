@@ -81,6 +81,10 @@ class Doing(Base):
             problem = self.prompt_pane.problem
             self.tell(problem or "The exact text is not there yet: wait for the model.", "warning")
             return
+        if not self.browsing.fresh and not self.browsing.rowless:
+            if "exact" not in self.browsing.when_rendered:
+                self.browsing.when_rendered.append("exact")
+            return
         from workbench.ui.screens.exact import ExactScreen
 
         self.push_screen(ExactScreen(self.browsing.rendered))

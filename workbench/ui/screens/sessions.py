@@ -72,7 +72,10 @@ class SessionsScreen(Sheet):
         yield field
 
     def on_mount(self) -> None:
-        self.query_one(Choices).focus()
+        choices = self.query_one(Choices)
+        here = [path.absolute() == self.path.absolute() for path in self.found]
+        choices.highlighted = here.index(True) if True in here else 0
+        choices.focus()
 
     def draw(self, width: int) -> list[Line]:
         return wrap(self.problem, width, "bad") if self.problem else [[]]
