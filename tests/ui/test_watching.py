@@ -34,8 +34,10 @@ async def test_a_run_is_started_watched_asked_and_finished(bench: Bench) -> None
         await until(pilot, lambda: "✓ finished" in screen_text(app))
         assert "◆ evaluation" in screen_text(app)
         assert app.session.model.adapter == "film-reviews-1"
+        assert "F5 answers with it" in screen_text(app)
         await pilot.press("alt+u")
         await until(pilot, lambda: "base model alone" in app.messages[-1])
+        await until(pilot, lambda: "alt+u answers with it" in screen_text(app))
         assert link.last(p.LoadModel).model.adapter == ""
         await pilot.press("alt+u")
         await until(pilot, lambda: link.last(p.LoadModel).model.adapter == "film-reviews-1")

@@ -174,6 +174,7 @@ class Watching:
     def attach(self, adapter: str) -> None:
         model = msgspec.structs.replace(self.app.session.model, adapter=adapter)
         self.app.change(msgspec.structs.replace(self.app.session, model=model))
+        self.app.monitor_pane.redraw()
         self.app.modelling.load()
 
     # --- hearing -----------------------------------------------------------------------------
@@ -232,13 +233,13 @@ class Watching:
     def ended(self, status: RunStatus) -> None:
         self.live = None
         self.withdraw_question()
+        self.adopt(status)
         self.app.monitor_pane.progress = None
         if self.history and self.history.folder.name == status.name:
             self.history.read()
             self.history.status, self.history.what = status, ""
             self.history.find_checkpoint()
             self.app.monitor_pane.redraw()
-        self.adopt(status)
         words = {
             "finished": f"{status.name} is finished. F5 answers with it, F8 measures it.",
             "stopped": f"{status.name} is stopped at step {status.step:,}. ctrl+r resumes it.",
