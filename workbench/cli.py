@@ -4,9 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from workbench import __version__
+from workbench.text import literal, one_line
 
 EPILOG = """\
 commands:
@@ -27,17 +30,44 @@ commands:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    open_streams()
     try:
-        if words and words[0] in COMMANDS:
-            return COMMANDS[words[0]](words[1:])
-        return open_screen(words)
+        status = COMMANDS[words[0]](words[1:]) if words[:1] and words[0] in COMMANDS else None
+        if status is None:
+            status = open_screen(words)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of a pipe had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:
         return fail(error)
+    finally:
+        settle()
+
+
+def open_streams() -> None:
+    """Put nothing in the place of streams that were closed: a file opened later is none of them."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            stream = os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+
+
+def settle() -> None:
+    """Give up what cannot be written, lest the interpreter complain of it once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def fail(error: Exception) -> int:
@@ -49,12 +79,30 @@ def fail(error: Exception) -> int:
     hint = ""
     if not isinstance(error, (*expected_errors(), OSError)):
         hint = " WORKBENCH_DEBUG=1 shows the details."
-    print(f"workbench: {sentence(error)}{hint}", file=sys.stderr)
+    print(f"workbench: {one_line(sentence(error))}{hint}", file=sys.stderr)
     return 1
 
 
+class Parser(argparse.ArgumentParser):
+    """Repeats a wrong argument literally."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(literal(message), file)
+
+
 def parser(command: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"workbench {command}".strip(), description=description)
+    return Parser(prog=f"workbench {command}".strip(), description=description)
+
+
+def count(text: str) -> int:
+    """A number of rows.
+
+    Raises:
+        argparse.ArgumentTypeError: when it is none.
+    """
+    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
+        raise argparse.ArgumentTypeError(f"a number of rows, at least 1, not {text!r}")
+    return int(text)
 
 
 def session_argument(words: argparse.ArgumentParser) -> None:
@@ -62,7 +110,7 @@ def session_argument(words: argparse.ArgumentParser) -> None:
 
 
 def open_screen(words: list[str]) -> int:
-    reader = argparse.ArgumentParser(
+    reader = Parser(
         prog="workbench",
         description="Turn data into a better language model without leaving the terminal.",
         epilog=EPILOG,
@@ -150,7 +198,7 @@ def generate(words: list[str]) -> int:
 def evaluate(words: list[str]) -> int:
     reader = parser("eval", "Measure the session's prompt on rows that are not trained on.")
     session_argument(reader)
-    reader.add_argument("--rows", type=int, default=0, metavar="N", help="how many rows")
+    reader.add_argument("--rows", type=count, default=0, metavar="N", help="how many rows")
     reader.add_argument("--prompt", default="", metavar="NAME", help="one of the session's prompts")
     reader.add_argument("--adapter", default="", metavar="RUN", help="a run's name, or a folder")
     reader.add_argument("--in-process", action="store_true", help="without a worker process")

@@ -13,10 +13,12 @@ Whoever holds the lock writes; anyone may read at any time, a torn last line inc
 last word is "running" and whose lock nobody holds was interrupted. Knows nothing of torch.
 """
 
+import errno
 import fcntl
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -56,9 +58,13 @@ class Run:
         self.folder = folder
         self.files: dict[str, IO[bytes]] = {}
         self.lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        for _ in range(20):  # a look by `is_locked` holds it for a moment
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.02)
+        else:
             os.close(self.lock)
             raise RunError(
                 f"{folder.name} is being trained by another process; attach to it instead."
@@ -81,7 +87,9 @@ class Run:
         Raises:
             RunError: when there is a run of that name, or it cannot be written.
         """
+        check_name(name)
         folder = workspace / "runs" / name
+        run = None
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
@@ -92,10 +100,12 @@ class Run:
             sessions.replace_file(folder / "environment.json", text + "\n")
         except FileExistsError:
             raise RunError(f"There is already a run {name}; choose another name.") from None
-        except sessions.SessionError as error:
-            raise RunError(str(error)) from None
-        except OSError as error:
-            raise RunError(f"{folder} cannot be made: {error.strerror}.") from None
+        except (sessions.SessionError, OSError) as error:
+            if run is not None:
+                run.close()
+            shutil.rmtree(folder, ignore_errors=True)  # made just now, and half
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise RunError(f"{folder} cannot be made: {str(why).rstrip('.')}.") from None
         return run
 
     def append(self, file: str, line: dict[str, Any]) -> None:
@@ -109,7 +119,7 @@ class Run:
                 path = self.folder / f"{file}.jsonl"
                 mend_torn_line(path)
                 self.files[file] = path.open("ab", buffering=0)
-            self.files[file].write(json.dumps(line, default=str).encode() + b"\n")
+            write_whole(self.files[file], json.dumps(line, default=str).encode() + b"\n")
         except OSError as error:
             raise RunError(
                 f"{self.folder / file}.jsonl cannot be written: {error.strerror}. "
@@ -133,6 +143,37 @@ class Run:
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1
+
+
+def check_name(name: str) -> None:
+    """Check that a name is one of a folder right under runs/.
+
+    Raises:
+        RunError: when it is not.
+    """
+    if not name.isprintable() or "/" in name or name.startswith(".") or len(name.encode()) > 200:
+        raise RunError(
+            f"{name[:60]!r} cannot be the name of a run: it names a folder under runs/; "
+            "use letters, digits, - and _."
+        )
+
+
+def write_whole(file: IO[bytes], line: bytes) -> None:
+    """Write a line to an unbuffered file to its end, or nothing of it.
+
+    Raises:
+        OSError: when it does not fit: a full disk takes a part without a word.
+    """
+    begin = os.fstat(file.fileno()).st_size
+    try:
+        while line:
+            if not (written := file.write(line)):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            line = line[written:]
+    except OSError:
+        with suppress(OSError):
+            file.truncate(begin)
+        raise
 
 
 def mend_torn_line(path: Path) -> None:

@@ -10,6 +10,7 @@ from workbench import session as sessions
 from workbench.commands.client import duration
 from workbench.commands.screen import HEADLESS, open_session
 from workbench.commands.starting import find_session
+from workbench.text import one_line
 from workbench.worker.lane import RefusedError
 from workbench.worker.place import living
 
@@ -48,7 +49,8 @@ def attach(word: str | None, as_json: bool) -> int:
         return open_session(str(chosen[0]["session"]), in_process=False)
     for host in hosts:
         doing = f"training {host['run']}" if host["run"] else "idle"
-        print(f"{host['session']}  {doing}  up {duration(host['seconds'])}  pid {host['pid']}")
+        where = one_line(f"{host['session']}  {doing}")
+        print(f"{where}  up {duration(host['seconds'])}  pid {host['pid']}")
     if chosen:
         print(HEADLESS, file=sys.stderr)
         return 2

@@ -22,6 +22,7 @@ from workbench.protocol import (
     Rows,
     Welcome,
 )
+from workbench.text import one_line
 from workbench.worker.lane import RefusedError
 from workbench.worker.link import HostLink, LocalLink, make_link
 
@@ -108,7 +109,7 @@ def progress() -> Iterator[Any]:
         def plain(event: AnyEvent) -> None:
             if isinstance(event, Progress) and event.what not in said:
                 said.add(event.what)
-                print(f"{event.what} …", file=sys.stderr, flush=True)
+                print(f"{one_line(event.what)} …", file=sys.stderr, flush=True)
 
         yield plain
         return
@@ -131,7 +132,9 @@ def progress() -> Iterator[Any]:
                 if event.what not in tasks:
                     for other in tasks.values():
                         bar.update(other, visible=False)
-                    tasks[event.what] = bar.add_task(event.what, total=event.total or None)
+                    tasks[event.what] = bar.add_task(
+                        one_line(event.what), total=event.total or None
+                    )
                 bar.update(tasks[event.what], completed=event.done, total=event.total or None)
 
         yield show

@@ -7,6 +7,7 @@ from workbench.catalogue import STARTERS
 from workbench.catalogue import fetch as fetch_starter
 from workbench.commands.client import progress
 from workbench.protocol import Progress
+from workbench.text import one_line
 from workbench.worker.environment import prepare_environment
 from workbench.worker.lane import RefusedError
 
@@ -24,5 +25,5 @@ def fetch(names: list[str]) -> int:
                 show(Progress(what=what, done=done, total=total, unit=unit))
 
             folder = fetch_starter(name, report)
-        print(f"{name}: {folder}", file=sys.stderr)
+        print(one_line(f"{name}: {folder}"), file=sys.stderr)
     return 0

@@ -7,10 +7,13 @@ from msgspec.structs import replace
 
 from workbench import session as sessions
 from workbench.session import DatasetSettings, ModelSettings, Prompt, Session, SessionError
+from workbench.text import one_line
 
 
 def new_session(path: Path, model: str, dataset: str) -> int:
     """Write a session with every setting at its default."""
+    if not path.name:
+        raise SessionError("A session is a file: name it, such as sessions/mine.toml.")
     if path.suffix != ".toml":
         path = path.with_name(path.name + ".toml")
     if path.exists():
@@ -21,7 +24,7 @@ def new_session(path: Path, model: str, dataset: str) -> int:
     if dataset:
         session = replace(session, dataset=DatasetSettings(source=absolute(dataset)))
     sessions.save(session, path)
-    print(f"Made {path}. Open it with: workbench {path}", file=sys.stderr)
+    print(one_line(f"Made {path}. Open it with: workbench {path}"), file=sys.stderr)
     return 0
 
 

@@ -8,6 +8,7 @@ import msgspec
 from workbench import runs
 from workbench import session as sessions
 from workbench.commands.starting import find_session
+from workbench.text import one_line
 
 
 def list_runs(word: str | None, as_json: bool) -> int:
@@ -25,8 +26,8 @@ def list_runs(word: str | None, as_json: bool) -> int:
         print(json.dumps(found))
         return 0
     if not found:
-        print(f"No runs in {folder / 'runs'} yet: workbench train SESSION")
-    width = max((len(run["name"]) for run in found), default=0)
+        print(f"No runs in {one_line(str(folder / 'runs'))} yet: workbench train SESSION")
+    width = max((len(one_line(run["name"])) for run in found), default=0)
     for run in found:
         figures = "  ".join(
             f"{name} {run[key]:.4f}"
@@ -34,5 +35,5 @@ def list_runs(word: str | None, as_json: bool) -> int:
             if isinstance(run.get(key), float)
         )
         steps = f"step {run['step']}/{run['total_steps']}"
-        print(f"{run['name']:{width}}  {run['state']:11}  {steps:16}  {figures}".rstrip())
+        print(f"{one_line(run['name']):{width}}  {run['state']:11}  {steps:16}  {figures}".rstrip())
     return 0

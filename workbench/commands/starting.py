@@ -1,5 +1,6 @@
 """Which session file a word on the command line means."""
 
+import os
 import shutil
 from importlib.resources import files
 from pathlib import Path
@@ -32,6 +33,7 @@ def find_session(word: str | None) -> tuple[Path, str]:
             return here[-1], ""
         word = DEFAULT
     path = Path(word)
+    check_encoding(path)
     if path.is_file():
         return path, ""
     name = path.name.removesuffix(".toml")
@@ -42,10 +44,26 @@ def find_session(word: str | None) -> tuple[Path, str]:
         if name in shipped():
             return copy_starter(name, local), f"Copied the starter {name} to {local}."
     starters = ", ".join(shipped())
+    target = path if path.suffix or path.name != word else f"sessions/{word}.toml"
     raise SessionError(
         f"{word}: there is no such session. Starters: {starters}. "
-        f"Or make it: workbench new {path if path.suffix else f'sessions/{word}.toml'}"
+        f"Or make it: workbench new {target if word else 'sessions/mine.toml'}"
     )
+
+
+def check_encoding(path: Path) -> None:
+    """Refuse a name that a session, a run and a message could not hold.
+
+    Raises:
+        SessionError: when it is no UTF-8.
+    """
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise SessionError(
+            f"{shown}: the name of the file or of a folder above it is not UTF-8; rename it."
+        ) from None
 
 
 def copy_starter(name: str, target: Path) -> Path:

@@ -24,6 +24,7 @@ from workbench.protocol import (
     TrainingEnded,
     TrainingStarted,
 )
+from workbench.text import one_line
 from workbench.worker.lane import RefusedError
 from workbench.worker.link import LocalLink
 
@@ -34,11 +35,13 @@ class Report:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.tail: runs.Tail | None = None
+        self.run = ""  # its folder, once it has begun
 
     def began(self, run: RunStatus) -> None:
+        self.run = run.folder
         self.tail = runs.Tail(Path(run.folder) / "metrics.jsonl")
         self.say({"event": "started", "run": run.name, "folder": run.folder})
-        print(f"Run {run.name} in {run.folder}", file=sys.stderr)
+        print(one_line(f"Run {run.name} in {run.folder}"), file=sys.stderr)
 
     def say(self, line: dict[str, Any]) -> None:
         if self.as_json:
@@ -104,7 +107,7 @@ def train(
             if (status := follow(event, id, report)) is not None:
                 return status
             if detach and isinstance(event, TrainingStarted) and event.request == id:
-                print(f"Come back to it with: workbench attach {path}", file=sys.stderr)
+                print(one_line(f"Come back to it with: workbench attach {path}"), file=sys.stderr)
                 return 0
 
 
@@ -113,14 +116,14 @@ def follow(event: AnyEvent, id: int, report: Report) -> int | None:
     match event:
         case TrainingStarted(request=request, run=run) if request == id:
             report.began(run)
-        case TrainingAdvanced(run=run):
+        case TrainingAdvanced(run=run) if run.folder == report.run:
             report.read(run)
-        case TrainingEnded(run=run):
+        case TrainingEnded(run=run) if run.folder == report.run:  # not one that was before it
             report.read(run)
             seconds = last_seconds(Path(run.folder))
             report.say({"event": run.state, **msgspec.to_builtins(run), "seconds": seconds})
             if run.state == "failed":
-                print(f"workbench: {run.message}", file=sys.stderr)
+                print(f"workbench: {one_line(run.message)}", file=sys.stderr)
                 return 1
             print(
                 f"{run.state} at step {run.step}/{run.total_steps} after {duration(seconds)}",

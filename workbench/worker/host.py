@@ -32,6 +32,23 @@ from workbench.worker.service import Service
 LINGER = 20.0  # seconds that an idle host waits for someone to come back
 
 
+LONGEST_LINE = 1 << 26  # bytes of a request
+
+
+class Numbered(msgspec.Struct):
+    """What is read of a request that is not understood: whom to answer."""
+
+    id: int = 0
+
+
+def number_of(line: bytes) -> int:
+    """The id of a request that is not understood; 0 where it has none."""
+    try:
+        return msgspec.json.decode(line, type=Numbered).id
+    except (ValueError, RecursionError):
+        return 0
+
+
 class Client:
     """One attached app or command."""
 
@@ -47,6 +64,13 @@ class Client:
         with suppress(OSError):  # gone: the reading side notices
             self.connection.sendall(lines)
 
+    def refuse(self, line: bytes, why: str) -> None:
+        self.tell(
+            protocol.Failed(
+                request=number_of(line), message=f"The worker did not understand: {why}."
+            )
+        )
+
     def serve(self) -> None:
         """Read requests until the line is closed."""
         service = self.host.service
@@ -54,11 +78,14 @@ class Client:
         self.tell(service.welcome(0))  # whoever connects knows by it that someone is there
         file: BinaryIO = self.connection.makefile("rb")
         try:
-            for line in file:
+            while line := file.readline(LONGEST_LINE):
+                if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                    self.refuse(b"", f"a request of more than {LONGEST_LINE >> 20} MiB")
+                    break
                 try:
                     request = protocol.decode_request(line)
-                except msgspec.MsgspecError as error:
-                    self.tell(protocol.Failed(message=f"The worker did not understand: {error}."))
+                except (ValueError, RecursionError) as error:  # of msgspec, or of its text
+                    self.refuse(line, str(error))
                     continue
                 service.submit(request, self.tell)
         except OSError:
@@ -79,6 +106,10 @@ class Host:
         self.clients: set[Client] = set()
         self.last_seen = time.monotonic()
         self.lock = threading.Lock()
+        self.told_to_end = False  # by a signal, which may come while this thread holds a lock
+
+    def end_soon(self) -> None:
+        self.told_to_end = True
 
     def left(self, client: Client) -> None:
         with self.lock:
@@ -106,6 +137,9 @@ class Host:
         replace_file(self.place.note, json.dumps(note))
         try:
             while not self.service.ended.is_set() and not self.unneeded():
+                if self.told_to_end:
+                    self.told_to_end = False
+                    self.service.end()
                 try:
                     connection, _ = listener.accept()
                 except TimeoutError:
@@ -152,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     host = Host(place, float(os.environ.get("WORKBENCH_LINGER", LINGER)))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: host.service.end())
+    signal.signal(signal.SIGTERM, lambda *_: host.end_soon())
     host.run()
     return 0
 

@@ -5,6 +5,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,7 +110,8 @@ class Lane(threading.Thread):
         except BaseException as error:
             details = traceback.format_exc()
             if not isinstance(error, expected_errors()):
-                print(details, flush=True)  # to the log: no screen is behind this process's output
+                with suppress(OSError):  # no space left for the log: the answer is due all the same
+                    print(details, flush=True)
             job.tell(Failed(request=job.id, message=sentence(error), details=details))
 
     def end(self) -> None:

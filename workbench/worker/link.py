@@ -97,6 +97,8 @@ class HostLink:
                 with self.changed:
                     self.changed.wait(0.2)  # the reading side notices, too, and reconnects
                 continue
+            except (ValueError, TypeError, OverflowError) as error:  # such as text that is no UTF-8
+                self.tell(protocol.Failed(request=request.id, message=f"Cannot be sent: {error}."))
             with self.changed:
                 if self.waiting and self.waiting[0] is request:
                     self.waiting.popleft()
@@ -205,7 +207,19 @@ class HostLink:
                 stderr=log,
                 start_new_session=True,
                 cwd=self.place.session.parent if self.place.session.parent.is_dir() else "/",
+                # It starts in another folder, and relative ones are meant from this one.
+                env={**os.environ, **absolute_folders()},
             )
+
+
+def absolute_folders() -> dict[str, str]:
+    """The variables that name a folder of the workbench's, from the root."""
+    names = ("WORKBENCH_STATE", "WORKBENCH_CACHE", "XDG_STATE_HOME", "XDG_CACHE_HOME")
+    found = {name: os.environ[name] for name in names if os.environ.get(name)}
+    return {
+        name: folder if "CACHE" in name and folder.startswith("~") else os.path.abspath(folder)
+        for name, folder in found.items()
+    }
 
 
 def reason(error: OSError, place: Place) -> str:

@@ -216,6 +216,8 @@ class Worker(Lane):
         session = request.session
         checkpoint: Path | None = None
         self.stop_run.clear()
+        if request.run:
+            runs.check_name(request.run)
         if request.resume:
             session, checkpoint = self.to_resume(folder / "runs" / request.run)
         # The run makes an adapter of its own over the base: the one the session names has no part.
@@ -310,6 +312,7 @@ def print_error(error: BaseException, log: Path) -> None:
     import traceback
 
     text = "".join(traceback.format_exception(error))
-    print(text, flush=True)
+    with suppress(OSError):
+        print(text, flush=True)
     with suppress(OSError), log.open("a", encoding="utf-8") as file:  # no space: see the other log
         file.write(text)
