@@ -231,3 +231,21 @@ def test_a_broken_session_is_one_sentence_and_no_screen(
     assert screen.ended() == 1
     assert "training.lora_r:expectedint,gotstr" in "".join(screen.text().split())
     assert path.read_text() == text
+
+
+def test_a_large_paste_with_escapes_in_it_is_text_at_once(
+    terminal: Open, session: Session, tmp_path: Path
+) -> None:
+    screen = terminal("sessions/tiny.toml")
+    screen.until(r"\d+ tokens of \d", 120)
+    screen.press("f3")
+    pasted = "\x1b[31mred\x1b[0m and\x1bOQ more\n" * 2000
+    data = f"\x1b[200~{pasted}\x1b[201~".encode()
+    while data:  # a terminal takes what fits
+        data = data[os.write(screen.fd, data[:4000]) :]
+        screen.pump(0)
+    path = tmp_path / "sessions" / "tiny.toml"
+    wait(lambda: screen.pump(0.1) and "more" in sessions.load(path).prompt().template, 30)
+    prompt = sessions.load(path).prompt()
+    assert prompt.template.count("␛[31mred␛[0m and␛OQ more") == 2000
+    assert sessions.load(path).layout.focus == "prompt"

@@ -16,14 +16,17 @@ from workbench.protocol import (
     HostLost,
     LoadModel,
     ModelLoaded,
+    Row,
     Shutdown,
     StartTraining,
     StopTraining,
     TrainingAdvanced,
     TrainingEnded,
     Welcome,
+    decode_event,
 )
 from workbench.session import Session
+from workbench.worker.host import line_of
 from workbench.worker.place import Place, living
 
 Open = Callable[..., Line]
@@ -184,3 +187,10 @@ def test_the_app_side_imports_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_an_event_that_cannot_be_sent_is_a_failure_and_not_the_end() -> None:
+    line = line_of(Row(request=7, index=0, values={"text": "\ud800"}))
+    failed = decode_event(line)
+    assert failed.request == 7
+    assert "cannot be sent" in failed.message  # type: ignore[union-attr]

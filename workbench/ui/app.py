@@ -24,6 +24,7 @@ from workbench.session import Session
 from workbench.ui import frame, themes
 from workbench.ui.actions import ACTIONS
 from workbench.ui.doing import Doing
+from workbench.ui.pasting import guard_pastes
 from workbench.ui.style import CSS
 from workbench.ui.widgets.lines import Bar
 
@@ -78,6 +79,7 @@ class WorkbenchApp(Doing):
         message: str = "",
     ) -> None:
         super().__init__(session, path, link)
+        guard_pastes()
         self.message = message
         self.window: Size | None = None  # as the last resizing said
         self.theme_folders = theme_folders

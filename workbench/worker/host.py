@@ -49,6 +49,17 @@ def number_of(line: bytes) -> int:
         return 0
 
 
+def line_of(event: AnyEvent) -> bytes:
+    """The event as JSON; one that cannot be (half a surrogate pair in its text) as a failure."""
+    try:
+        return protocol.encode(event)
+    except (ValueError, TypeError) as error:
+        failed = protocol.Failed(
+            request=event.request, message=f"The answer holds what cannot be sent: {error}."
+        )
+        return protocol.encode(failed)
+
+
 class Client:
     """One attached app or command."""
 
@@ -60,7 +71,7 @@ class Client:
         self.outbox.put(event)
 
     def deliver(self, events: list[AnyEvent]) -> None:
-        lines = b"".join(protocol.encode(event) + b"\n" for event in events)
+        lines = b"".join(line_of(event) + b"\n" for event in events)
         with suppress(OSError):  # gone: the reading side notices
             self.connection.sendall(lines)
 
