@@ -58,4 +58,4 @@ def guard_pastes() -> None:
     """Have the drivers parse with the guard."""
     from textual.drivers import linux_driver
 
-    linux_driver.XTermParser = GuardedParser  # type: ignore[misc,attr-defined]
+    linux_driver.XTermParser = GuardedParser  # type: ignore[attr-defined]
