@@ -46,7 +46,12 @@ def test_every_key_is_written(tmp_path: Path) -> None:
         ("active_prompt = 'z'", 'active_prompt: there is no prompt "z"; there is first.'),
         ("prompts = []", "prompts: expected array of length >= 1"),
         ("[generation]\ntop_p = 1.5", "generation.top_p: expected float <= 1.0; it is 1.5."),
-        ("[layout]\nfocus = 'left'", "layout.focus: "),
+        (
+            "[layout]\nfocus = 'left'",
+            "layout.focus: expected one of dataset, prompt, output, monitor; it is 'left'.",
+        ),
+        ("[model]\ndtype = 'x'", "model.dtype: expected one of auto, bfloat16, float16, float32;"),
+        ("version = 2", "version: expected one of 1; it is 2."),
         ("a = [", "is not valid TOML"),
         ("model = 1", "model: expected object, got int"),
     ],

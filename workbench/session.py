@@ -11,7 +11,7 @@ import tempfile
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -210,6 +210,8 @@ def explain(error: str, document: dict[str, Any]) -> str:
     """One sentence from a msgspec error: the key, what was expected, and what is there."""
     problem, _, path = error.partition(" - at `")
     key = path.rstrip("`").removeprefix("$").removeprefix(".")
+    if problem.startswith("Invalid enum value"):
+        problem = f"Expected one of {', '.join(map(str, choices(key)))}"
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", problem):
         section: Any = Session
         for part in filter(None, re.split(r"\.|\[\d+\]|\[\.\.\.\]", key)):
@@ -227,6 +229,18 @@ def explain(error: str, document: dict[str, Any]) -> str:
     problem = problem[0].lower() + problem[1:].replace("`", "")
     there = "" if isinstance(found, dict | list) else f"; it is {found!r}"
     return f"{key or 'the file'}: {problem}{there}."
+
+
+def choices(key: str) -> tuple[Any, ...]:
+    """The values that a key with a list of them may have."""
+    *sections, name = key.split(".")
+    section: Any = Session
+    for part in sections:
+        section = next(f.type for f in msgspec.structs.fields(section) if f.name == part)
+    kind = next(f.type for f in msgspec.structs.fields(section) if f.name == name)
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return get_args(kind)
 
 
 def load(path: Path) -> Session:

@@ -140,6 +140,8 @@ def unknown_variable(template: str, values: dict[str, Any], message: str) -> str
     used = meta.find_undeclared_variables(ENVIRONMENT.parse(template)) - {"row"}
     columns = ", ".join(one_line(str(name), 60) for name in values) or "none"
     for name in sorted(used - set(values)):
+        if not values:
+            return f'There is no row to fill "{name}" from; open a dataset that has rows.'
         close = difflib.get_close_matches(name, [str(column) for column in values], 1)
         hint = f'perhaps "{one_line(close[0], 60)}" is meant; ' if close else ""
         return f'There is no column "{name}"; {hint}the columns are: {columns}.'

@@ -139,8 +139,8 @@ def check_length(loaded: LoadedModel, prompt: int, new: int) -> None:
     if prompt + new > loaded.context_length:
         room = loaded.context_length - new
         raise ModelError(
-            f"The prompt has {prompt} tokens and {loaded.settings.name} has room for "
-            f"{max(room, 0)} of its {loaded.context_length} beside an answer of {new}; "
+            f"The prompt has {prompt:,} tokens and {loaded.settings.name} has room for "
+            f"{max(room, 0):,} of its {loaded.context_length:,} beside an answer of {new:,}; "
             "shorten the prompt or lower generation.max_new_tokens."
         )
 
