@@ -186,7 +186,10 @@ def test_someone_who_looks_does_not_keep_a_run_from_going_on(tmp_path: Path) -> 
     descriptor = os.open(folder / "lock", os.O_RDWR)
     fcntl.flock(descriptor, fcntl.LOCK_SH)  # as `is_locked` does for a moment
     threading.Timer(0.1, os.close, [descriptor]).start()
-    runs.Run(folder).close()
+    run = runs.Run(folder)
+    assert runs.is_locked(folder)
+    run.close()
+    assert not runs.is_locked(folder)
 
 
 def test_a_full_disk_under_the_log_does_not_end_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:

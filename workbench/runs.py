@@ -14,7 +14,6 @@ last word is "running" and whose lock nobody holds was interrupted. Knows nothin
 """
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -25,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from workbench import locks
 from workbench import session as sessions
 from workbench.protocol import RunState, RunStatus
 from workbench.session import Session
@@ -57,18 +57,12 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files: dict[str, IO[bytes]] = {}
-        self.lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-        for _ in range(20):  # a look by `is_locked` holds it for a moment
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                time.sleep(0.02)
-        else:
-            os.close(self.lock)
+        held = locks.hold(folder / "lock", 0o644)
+        if held is None:
             raise RunError(
                 f"{folder.name} is being trained by another process; attach to it instead."
-            ) from None
+            )
+        self.lock = held
 
     @property
     def name(self) -> str:
@@ -213,17 +207,7 @@ class Tail:
 
 def is_locked(folder: Path) -> bool:
     """Whether a process is training this run now."""
-    try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return locks.is_held(folder / "lock")
 
 
 def status(folder: Path) -> RunStatus:

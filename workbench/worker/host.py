@@ -6,7 +6,6 @@ It outlives the terminal that started it: its own process session, no controllin
 in a log. It ends by itself a while after the last one left, unless a run is under way.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -21,6 +20,7 @@ from typing import BinaryIO
 import msgspec
 
 from workbench import protocol
+from workbench.locks import hold
 from workbench.protocol import AnyEvent
 from workbench.session import replace_file
 from workbench.worker.environment import prepare_environment
@@ -180,14 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     (session,) = sys.argv[1:] if arguments is None else arguments
     place = Place.of(Path(session))
     redirect(place.log)
-    descriptor = os.open(place.lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    for _ in range(20):  # a look by `living` holds it for a moment
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            time.sleep(0.05)
-    else:
+    if hold(place.lock, 0o600) is None:
         return 0  # another one serves this session
     prepare_environment()
     print(f"{time.strftime('%F %T')} host {os.getpid()} for {place.session}", flush=True)

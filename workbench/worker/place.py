@@ -1,6 +1,5 @@
 """Where hosts are found: a socket, a log and a note of each, in a folder of the person's own."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -9,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from workbench.locks import is_held
 
 LONGEST_SOCKET = 100  # bytes of a Unix socket's path; Linux takes 107, macOS 103
 
@@ -77,17 +78,7 @@ class Place:
 
     def alive(self) -> bool:
         """Whether a host holds this place now."""
-        try:
-            descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self.lock)
 
 
 def living() -> list[tuple[Place, dict[str, Any]]]:
