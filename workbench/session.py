@@ -21,6 +21,27 @@ NotNegative = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Pane = Literal["dataset", "prompt", "output", "monitor"]
+DataFormat = Literal[
+    "auto",
+    "wording",  # whatever the columns are: the prompt pane's template and completion say it
+    "text",
+    "prompt_completion",
+    "messages",
+    "sharegpt",
+    "alpaca",
+    "preference",
+    "classification",
+    "translation",
+]
+ProblemKind = Literal[
+    "duplicates",  # all but the first of equal rows
+    "near_duplicates",
+    "overlap",  # rows of the training side that are in the evaluation side, too
+    "empty",
+    "encoding",
+    "mixed_types",
+    "control_characters",
+]
 
 
 class SessionError(Exception):
@@ -51,7 +72,8 @@ class ModelSettings(Section):
 
 class DatasetSettings(Section):
     source: Annotated[
-        str, Meta(min_length=1, description="A starter, a file, a folder or a hub id.")
+        str,
+        Meta(min_length=1, description="A starter, a file, a folder, a glob of files or a hub id."),
     ] = "film-reviews"
     name: Annotated[str, Meta(description="Configuration of a hub dataset.")] = ""
     split: Annotated[str, Meta(min_length=1, description="The split to look at and train on.")] = (
@@ -61,9 +83,39 @@ class DatasetSettings(Section):
         str,
         Meta(
             description="The split to measure on; empty: the source's own validation or test "
-            "split, else one row in twenty, held out by content."
+            "split, else rows held out by content."
         ),
     ] = ""
+    evaluation_share: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="Share of the rows to hold out where there is no such split."),
+    ] = 0.05
+    evaluation_count: Annotated[
+        int, Meta(ge=0, description="Rows to hold out instead of a share; 0: as the share says.")
+    ] = 0
+    stratify_by: Annotated[
+        str, Meta(description="A column each of whose values is held out in the same share.")
+    ] = ""
+    group_by: Annotated[
+        str, Meta(description="A column whose equal values all stay on one side.")
+    ] = ""
+    split_seed: Annotated[NotNegative, Meta(description="Another number holds out others.")] = 0
+    where: Annotated[
+        str, Meta(description="Rows to use, such as: rating > 1 and label = 'positive'.")
+    ] = ""
+    leave_out: Annotated[
+        list[ProblemKind], Meta(description="Kinds of problems whose rows are not used.")
+    ] = []
+    leave_out_rows: Annotated[
+        list[str],
+        Meta(description="Single rows that are not used: number, colon, a hash of the content."),
+    ] = []
+    format: Annotated[
+        DataFormat, Meta(description="What a row is; auto: recognised by columns and values.")
+    ] = "auto"
+    mapping: Annotated[
+        dict[str, str], Meta(description="Column for each role of the format; empty: recognised.")
+    ] = {}
 
 
 class Prompt(Section):
@@ -121,6 +173,13 @@ class TrainingSettings(Section):
     max_length: Annotated[int, Meta(ge=8, description="Tokens of a row; longer rows are cut.")] = (
         512
     )
+    overlong: Annotated[
+        Literal["cut", "drop", "split"],
+        Meta(
+            description="Rows longer than max_length: cut them, drop them, or split a text into "
+            "several."
+        ),
+    ] = "cut"
     train_sampling_strategy: Literal["random", "group_by_length"] = "group_by_length"
     lora_r: Positive = 16
     lora_alpha: Positive = 32

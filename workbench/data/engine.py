@@ -1,0 +1,95 @@
+"""DuckDB, as the workbench uses it: bounded memory, no network, no extensions, cancellable.
+
+Knows nothing of what is asked of it.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from workbench.catalogue import cache_folder
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY = "160MB"  # for what a query keeps; what does not fit goes to the disk
+BUFFERED = 64 << 20  # bytes of the longest line that DuckDB's JSON reader may meet
+GIVEN_UP_SECONDS = 0.05  # between two looks at whether a query was given up
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """The person gave up what was under way."""
+
+
+def connect() -> "duckdb.DuckDBPyConnection":
+    """A database in memory of its own; close it when done."""
+    import duckdb
+
+    spill = cache_folder() / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    return duckdb.connect(
+        config={
+            "threads": str(os.cpu_count() or 1),
+            "memory_limit": MEMORY,
+            "temp_directory": str(spill / f"{os.getpid()}-{threading.get_ident()}"),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "enable_progress_bar": "false",
+            "preserve_insertion_order": "true",
+        }
+    )
+
+
+@contextmanager
+def giving_up(connection: "duckdb.DuckDBPyConnection", stopped: threading.Event) -> Iterator[None]:
+    """Within it, a query of the connection ends once `stopped` is set.
+
+    Raises:
+        Stopped: then.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(GIVEN_UP_SECONDS):
+            if stopped.is_set():
+                with suppress(Exception):
+                    connection.interrupt()
+
+    watcher = threading.Thread(target=watch, name="giving-up", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except Exception as error:
+        if stopped.is_set():
+            raise Stopped from error
+        raise
+    finally:
+        over.set()
+        watcher.join()
+
+
+def ask(
+    connection: "duckdb.DuckDBPyConnection",
+    sql: str,
+    values: Sequence[Any] = (),
+    stopped: threading.Event | None = None,
+) -> list[tuple[Any, ...]]:
+    """All rows of a query.
+
+    Raises:
+        Stopped: where `stopped` was set before it was done.
+    """
+    with giving_up(connection, stopped or threading.Event()):
+        return connection.execute(sql, list(values)).fetchall()
+
+
+def name(text: str) -> str:
+    """A column's name, quoted for SQL, whatever is in it."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text, quoted for SQL."""
+    return "'" + value.replace("'", "''") + "'"
