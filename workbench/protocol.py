@@ -21,6 +21,7 @@ from workbench.session import (
     TrainingSettings,
 )
 
+TABLE_COLUMNS = 300  # of a row in a table; all the others are in the row itself
 Values = dict[str, Any]  # a row: column → value, of JSON's types
 Weights = Literal["base", "tuned"]
 RunState = Literal["running", "stopped", "finished", "failed", "interrupted"]
@@ -54,10 +55,12 @@ class OpenDataset(Request):
 
     dataset: DatasetSettings
     folder: str
+    prompt: Prompt | None = None  # where it is filled, it is what makes an example of a row
 
 
 class ReadRows(Request):
-    """Rows at positions [start, stop) of a view for a table: cells cut to `width` characters.
+    """Rows at positions [start, stop) of a view for a table: cells cut to `width` characters, of
+    the first TABLE_COLUMNS columns.
 
     Answered with Rows. View 0 is the whole split in its own order."""
 
@@ -147,6 +150,7 @@ class RenderPrompt(Request):
     folder: str
     prompt: Prompt
     values: Values
+    dataset: DatasetSettings | None = None  # where the template is empty the row is the prompt
 
 
 class LoadModel(Request):
@@ -166,6 +170,7 @@ class Generate(Request):
     values: Values
     generation: GenerationSettings
     weights: tuple[Weights, ...] = ("base", "tuned")
+    dataset: DatasetSettings | None = None  # as in RenderPrompt
 
 
 class Evaluate(Request):
@@ -319,6 +324,7 @@ class Row(Event):
     index: int  # the position in the view
     values: Values  # empty where the row is broken
     number: int = 0  # in the source, from 0
+    key: str = ""  # as in `leave_out_rows` of a session
     mark: Mark = ""
     broken: str = ""  # why it could not be read, and its text
     view: int = 0
