@@ -71,10 +71,13 @@ class ReadRows(Request):
 
 
 class ReadRow(Request):
-    """The row at a position of a view, in full. Answered with Row."""
+    """The row at a position of a view, in full. Answered with Row.
+
+    `number`: the row of this number instead, wherever in the view it is; Failed where it is not."""
 
     index: int
     view: int = 0
+    number: int = -1
 
 
 class FindRows(Request):
@@ -90,6 +93,15 @@ class FindRows(Request):
     descending: bool = False
     side: Side = "all"
     problem: str = ""  # the `key` of a Problem
+
+
+class ShowRoles(Request):
+    """What a row would be with these settings: format and mapping are tried before they are
+    kept. Answered with RolesShown or Failed."""
+
+    dataset: DatasetSettings
+    prompt: Prompt
+    values: Values
 
 
 class SummariseColumns(Request):
@@ -268,6 +280,7 @@ class Welcome(Event):
     model: ModelStatus | None = None
     run: RunStatus | None = None
     session_path: str = ""
+    starters: list[tuple[str, str]] = []  # datasets to begin with: name, what it is
 
 
 class FormatFound(msgspec.Struct, frozen=True, kw_only=True):
@@ -310,6 +323,12 @@ class DatasetIndexed(Event):
 
     def merge(self, later: "DatasetIndexed") -> "DatasetIndexed | None":
         return later if later.request == self.request else None
+
+
+class RolesShown(Event):
+    found: FormatFound
+    row: Values  # in the format's standard shape
+    problem: str = ""  # why this row cannot be one
 
 
 class Rows(Event):
@@ -541,6 +560,7 @@ AnyRequest = (
     | ReadRows
     | ReadRow
     | FindRows
+    | ShowRoles
     | SummariseColumns
     | FindProblems
     | InspectTokens
@@ -562,6 +582,7 @@ AnyEvent = (
     | Welcome
     | DatasetOpened
     | DatasetIndexed
+    | RolesShown
     | Rows
     | Row
     | RowsFound
