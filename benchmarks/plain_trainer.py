@@ -33,6 +33,7 @@ from workbench.training.adapter import fresh_adapter
 from workbench.training.collator import LeftCollator
 from workbench.training.examples import choose_rows, prepare_examples
 from workbench.training.sampler import EpochSampler
+from workbench.training.sft import encoder_for
 from workbench.training.trainer import mixed_precision, summed_loss
 
 
@@ -79,14 +80,8 @@ def main() -> None:
     loaded = load_model(session.model, folder, nothing)
     data = open_dataset(session.dataset, folder, nothing)
     rows = choose_rows(len(data.train), settings.rows, settings.seed)
-    examples = prepare_examples(
-        data.train,
-        rows,
-        loaded.tokenizer,
-        session.prompt(),
-        max_length=settings.max_length,
-        pause=nothing,
-    )
+    encoder = encoder_for(loaded, data, session, settings.max_length)
+    examples = prepare_examples(data.train, rows, encoder, pause=nothing)
     set_seed(settings.seed)
     fresh_adapter(loaded, settings)
     clock = Clock()

@@ -165,11 +165,15 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, values: dict[str, Any]) -> lis
     With a chat template: the turns and the head of the answer's turn. Without: the system text
     and the template as plain text, after the tokenizer's own opening token if it has one.
     """
-    turns = messages(prompt, values)
+    return encode_turns(tokenizer, messages(prompt, values))
+
+
+def encode_turns(tokenizer: Any, turns: list[dict[str, Any]]) -> list[int]:
+    """The token ids of turns, up to where the answer to them begins; see `encode_prompt`."""
     if getattr(tokenizer, "chat_template", None):
         text = chat_text(tokenizer, turns, head=True)
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    text = "\n\n".join(turn["content"] for turn in turns)
+    text = plain_text(turns)
     ids = list(tokenizer(text, add_special_tokens=True)["input_ids"])
     # Some tokenizers close every text, which is not where an answer begins.
     while len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
@@ -177,6 +181,11 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, values: dict[str, Any]) -> lis
     if not ids:
         raise PromptError("The prompt is empty; write a template.")
     return ids
+
+
+def plain_text(turns: list[dict[str, Any]]) -> str:
+    """Turns as a text for a model without a chat template."""
+    return "\n\n".join(turn["content"] for turn in turns)
 
 
 def encode_answer(tokenizer: Any, prompt: Prompt, text: str) -> list[int]:
@@ -188,17 +197,37 @@ def encode_answer(tokenizer: Any, prompt: Prompt, text: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Example:
-    """A row to learn from: `labels` are the ids of the answer and its end, -100 on the prompt."""
+    """A row to learn from: `labels` are the ids of what is learnt, -100 where there is no loss.
+
+    The first token never has a loss: nothing stands before it to predict it from.
+    """
 
     input_ids: list[int]
-    labels: list[int]
-    answer_length: int  # tokens with a loss
-    cut: bool  # longer than max_length: its end is missing
+    labels: list[int]  # as many as input_ids
+    cut: bool = False  # longer than max_length: its end is missing
+    name: str = "example"
+    full_length: int = 0  # tokens before it was cut
+
+    @property
+    def answer_length(self) -> int:
+        """Tokens with a loss."""
+        return len(self.labels) - self.labels.count(IGNORED)
 
     @property
     def answer_lost(self) -> bool:
-        """Nothing of the answer is left to learn from."""
+        """Nothing is left to learn from."""
         return self.answer_length == 0
+
+
+def cut_example(example: Example, max_length: int) -> Example:
+    """The same without what lies beyond `max_length` tokens."""
+    return Example(
+        input_ids=example.input_ids[:max_length],
+        labels=example.labels[:max_length],
+        cut=len(example.input_ids) > max_length,
+        name=example.name,
+        full_length=len(example.input_ids),
+    )
 
 
 def encode_example(
@@ -206,18 +235,22 @@ def encode_example(
 ) -> Example:
     """The prompt, the answer and the token that ends its turn; cut after `max_length` tokens."""
     given = encode_prompt(tokenizer, prompt, values)
-    learnt = [*encode_answer(tokenizer, prompt, answer(prompt, values)), *end_of_turn(tokenizer)]
-    input_ids = [*given, *learnt][:max_length]
-    kept = max(len(input_ids) - len(given), 0)
+    learnt = encode_answer(tokenizer, prompt, answer(prompt, values))
+    return cut_example(answered(tokenizer, given, learnt), max_length)
+
+
+def answered(tokenizer: Any, given: list[int], learnt: list[int], name: str = "example") -> Example:
+    """A prompt's tokens, those of its answer, and the one that ends it."""
+    end = end_of_turn(tokenizer)
     return Example(
-        input_ids=input_ids,
-        labels=[IGNORED] * (len(input_ids) - kept) + learnt[:kept],
-        answer_length=kept,
-        cut=len(given) + len(learnt) > max_length,
+        input_ids=[*given, *learnt, *end],
+        labels=[*[IGNORED] * len(given), *learnt, *end],
+        name=name,
+        full_length=len(given) + len(learnt) + len(end),
     )
 
 
-def chat_text(tokenizer: Any, turns: list[dict[str, str]], head: bool) -> str:
+def chat_text(tokenizer: Any, turns: list[dict[str, Any]], head: bool) -> str:
     """The turns as the tokenizer's chat template writes them."""
     try:
         return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=head))

@@ -1,7 +1,7 @@
 """Rows of different length made one batch, padded on the left.
 
-On the left, all answers end at the last position, so that the language-model head, which is half
-of a small model's work, is computed for the few positions that have a loss and for no others.
+On the left, all rows end at the last position, so that the language-model head, which is half of
+a small model's work, is computed only for the positions from the first with a loss on.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,11 @@ from workbench.data.prompting import IGNORED
 class LeftCollator:
     """Batches of input_ids, attention_mask and position_ids [rows, longest]; labels [rows, keep].
 
-    `keep` is one more than the longest answer: labels[:, i] is the token at position
-    `i - keep`, and the logits of the position before it predict it. `tokens` counts the text.
+    A row is {input_ids, trained}: the stretches with a loss as start, stop, start, stop, … `keep`
+    is one more than the tokens from the first with a loss to the row's end, of the row in which
+    they are most: labels[:, i] is the token at position `i - keep`, and the logits of the position
+    before it predict it. A row's first token has no loss, and so no padding predicts anything.
+    `tokens` counts the text.
     """
 
     def __init__(self, pad_token: int) -> None:
@@ -24,16 +27,19 @@ class LeftCollator:
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         longest = max(len(row["input_ids"]) for row in rows)
-        keep = min(max(row["answer_length"] for row in rows) + 1, longest)
+        tails = [len(row["input_ids"]) - row["trained"][0] for row in rows if row["trained"]]
+        keep = min(max(tails, default=0) + 1, longest)
         ids = torch.full((len(rows), longest), self.pad_token, dtype=torch.long)
         mask = torch.zeros_like(ids)
         labels = torch.full((len(rows), keep), IGNORED, dtype=torch.long)
         for index, row in enumerate(rows):
             tokens = torch.tensor(row["input_ids"], dtype=torch.long)
-            answer = row["answer_length"]
-            ids[index, longest - len(tokens) :] = tokens
-            mask[index, longest - len(tokens) :] = 1
-            labels[index, keep - answer :] = tokens[len(tokens) - answer :]
+            count, edges = len(tokens), row["trained"]
+            ids[index, longest - count :] = tokens
+            mask[index, longest - count :] = 1
+            for start, stop in zip(edges[::2], edges[1::2], strict=True):
+                begin = max(start, 1)
+                labels[index, keep - count + begin : keep - count + stop] = tokens[begin:stop]
         return {
             "input_ids": ids,
             "attention_mask": mask,

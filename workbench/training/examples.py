@@ -1,30 +1,34 @@
 """Rows made ready to learn from.
 
-Knows rows, prompts and token ids; knows nothing of models or of the training loop.
+Knows rows and what is learnt from each; knows nothing of models or of the training loop.
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from workbench.data.prompting import PromptError, encode_example
-from workbench.data.sources import plain_values
-from workbench.session import Prompt
+from workbench.data.examples import Encoder
+from workbench.data.formats import RECOGNISED
+from workbench.data.prompting import IGNORED, PromptError
 from workbench.training.errors import TrainingError
 
 EVERY = 64  # rows between two looks at whether to stop
+BLOCK = 1024  # rows that are read together
 
 
 @dataclass
 class Examples:
-    """Token ids of rows; reads like a list of {input_ids, answer_length}, for a data loader."""
+    """Token ids of rows; reads like a list of {input_ids, trained}, for a data loader.
+
+    `trained` are the stretches of tokens with a loss: start, stop, start, stop, …
+    """
 
     input_ids: list["array[int]"] = field(default_factory=list)  # 4 bytes a token
-    answer_lengths: list[int] = field(default_factory=list)
-    left_out: int = 0  # rows whose answer lies wholly beyond max_length
+    trained: list["array[int]"] = field(default_factory=list)
+    left_out: int = 0  # rows of which nothing is left to learn within max_length
     cut: int = 0  # rows that end before their answer does
     tokens: int = 0
 
@@ -32,11 +36,24 @@ class Examples:
         return len(self.input_ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self.input_ids[index], "answer_length": self.answer_lengths[index]}
+        return {"input_ids": self.input_ids[index], "trained": self.trained[index]}
 
     @property
     def lengths(self) -> list[int]:
         return [len(ids) for ids in self.input_ids]
+
+
+def stretches(labels: Sequence[int]) -> "array[int]":
+    """Where labels are: start, stop, start, stop, …"""
+    edges = array("i")
+    before = False
+    for index, label in enumerate(labels):
+        if (label != IGNORED) != before:
+            edges.append(index)
+            before = not before
+    if before:
+        edges.append(len(labels))
+    return edges
 
 
 def choose_rows(total: int, wanted: int, seed: int) -> Sequence[int]:
@@ -50,35 +67,56 @@ def choose_rows(total: int, wanted: int, seed: int) -> Sequence[int]:
     return torch.randperm(total, generator=generator)[:wanted].tolist()
 
 
+def first_rows(rows: Any) -> list[dict[str, Any]]:
+    """The rows by which a format is recognised: the first of the table, used or not."""
+    if hasattr(rows, "table"):
+        return [row for row in rows.table.read(0, RECOGNISED) if isinstance(row, dict)]
+    return [rows[index] for index in range(min(len(rows), RECOGNISED))]
+
+
+def read(rows: Any, indices: Sequence[int]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Index, number in the source and values of these rows, in the source's order: so a file is
+    read from its beginning to its end. `rows` is a `Selection`, or another sequence of rows."""
+    inorder = indices if isinstance(indices, range) else sorted(indices)
+    for start in range(0, len(inorder), BLOCK):
+        block = inorder[start : start + BLOCK]
+        if hasattr(rows, "numbers"):
+            numbers = [int(rows.numbers[index]) for index in block]
+            yield from zip(block, numbers, rows.table.take(numbers), strict=True)
+        else:
+            yield from ((index, index, rows[index]) for index in block)
+
+
 def prepare_examples(
     rows: Any,
     indices: Sequence[int],
-    tokenizer: Any,
-    prompt: Prompt,
+    encoder: Encoder,
     *,
-    max_length: int,
     pause: Callable[[int], None],
 ) -> Examples:
-    """Encode those rows of a `datasets.Dataset`.
+    """Encode those rows, in the order of `indices`; of a preference, the chosen answer.
 
     `pause(done)` is called now and then; what it raises ends the work.
 
     Raises:
         TrainingError: naming the row that the prompt cannot be filled from.
     """
-    made = Examples()
-    for done, index in enumerate(indices):
+    found: dict[int, list[tuple[array[int], array[int]]]] = {}
+    examples = Examples()
+    for done, (index, number, values) in enumerate(read(rows, indices)):
         if done % EVERY == 0:
             pause(done)
         try:
-            example = encode_example(tokenizer, prompt, plain_values(rows[index]), max_length)
+            made = [one for one in encoder.encode(values) if one.name != "rejected"]
         except PromptError as error:
-            raise TrainingError(f"Row {index + 1} of the dataset: {error}") from error
-        if example.answer_lost:
-            made.left_out += 1
-            continue
-        made.cut += example.cut
-        made.tokens += len(example.input_ids)
-        made.input_ids.append(array("i", example.input_ids))
-        made.answer_lengths.append(example.answer_length)
-    return made
+            raise TrainingError(f"Row {number + 1} of the dataset: {error}") from error
+        kept = [one for one in made if not one.answer_lost]
+        examples.left_out += not kept
+        examples.cut += any(one.cut for one in kept)
+        examples.tokens += sum(len(one.input_ids) for one in kept)
+        found[index] = [(array("i", one.input_ids), stretches(one.labels)) for one in kept]
+    for index in indices:
+        for ids, trained in found.pop(index):
+            examples.input_ids.append(ids)
+            examples.trained.append(trained)
+    return examples

@@ -7,12 +7,17 @@ leave a checkpoint. Knows nothing of requests, events or the screen: see `hooks.
 import gc
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from msgspec.structs import replace
 from transformers import TrainingArguments, set_seed
 
+from workbench.data.examples import Encoder
+from workbench.data.formats import recognise
+from workbench.data.prompting import PromptError
 from workbench.data.sources import Dataset
+from workbench.data.table import Column, ColumnType
 from workbench.inference.model import LoadedModel
 from workbench.inference.tokenizer import quiet
 from workbench.protocol import RunState
@@ -20,7 +25,7 @@ from workbench.runs import Run, RunError
 from workbench.session import Prompt, Session, TrainingSettings
 from workbench.training.adapter import fresh_adapter
 from workbench.training.errors import StopRequested, TrainingError
-from workbench.training.examples import Examples, choose_rows, prepare_examples
+from workbench.training.examples import Examples, choose_rows, first_rows, prepare_examples
 from workbench.training.hooks import Hooks
 from workbench.training.recorder import Recorder
 from workbench.training.trainer import CompletionTrainer
@@ -49,7 +54,7 @@ def train(  # noqa: PLR0917
     settings, prompt = session.training, session.prompt()
     first_step = step_of(resume_from) if resume_from else 0
     try:
-        examples, evaluation = prepare(loaded, data, prompt, settings, hooks=hooks, step=first_step)
+        examples, evaluation = prepare(loaded, data, session, hooks=hooks, step=first_step)
     except StopRequested:
         run.event("stopped", step=first_step, message="Stopped before the first step.")
         return "stopped"
@@ -97,8 +102,7 @@ def train(  # noqa: PLR0917
 def prepare(
     loaded: LoadedModel,
     data: Dataset,
-    prompt: Prompt,
-    settings: TrainingSettings,
+    session: Session,
     *,
     hooks: Hooks,
     step: int,
@@ -110,36 +114,50 @@ def prepare(
         StopRequested: when the hooks ask for it.
     """
 
+    settings = session.training
+
     def pause(_done: int) -> None:
         hooks.advanced(step, 0, "preparing")
         hooks.between_steps(step)
         if hooks.stop_requested():
             raise StopRequested
 
-    if not prompt.completion.strip():
-        raise TrainingError(
-            f'The prompt "{prompt.name}" has no completion to learn; set it to the right answer, '
-            "such as {{ label }}."
-        )
     if not len(data.train):
         raise TrainingError("There are no rows to train on; choose another dataset.split.")
     longest = min(settings.max_length, loaded.context_length)
+    encoder = encoder_for(loaded, data, session, longest)
     chosen = choose_rows(len(data.train), settings.rows, settings.seed)
-    examples = prepare_examples(
-        data.train, chosen, loaded.tokenizer, prompt, max_length=longest, pause=pause
-    )
+    examples = prepare_examples(data.train, chosen, encoder, pause=pause)
     if not len(examples):
         raise TrainingError(
-            f"All {len(chosen)} rows are longer than {longest} tokens before their answer begins; "
+            f"Of all {len(chosen)} rows nothing is left to learn within {longest} tokens; "
             "raise training.max_length or shorten the prompt."
         )
     evaluation = Examples()
     if data.evaluation is not None and settings.evaluation_rows:
         count = min(settings.evaluation_rows, len(data.evaluation))
-        evaluation = prepare_examples(
-            data.evaluation, range(count), loaded.tokenizer, prompt, max_length=longest, pause=pause
-        )
+        evaluation = prepare_examples(data.evaluation, range(count), encoder, pause=pause)
     return examples, evaluation
+
+
+def encoder_for(loaded: LoadedModel, data: Dataset, session: Session, max_length: int) -> Encoder:
+    """What makes examples of the dataset's rows, as the dataset pane shows them.
+
+    Raises:
+        TrainingError: when the session's format or mapping does not fit, or says no answer.
+    """
+    columns = [
+        Column(name, cast(ColumnType, kind))
+        for name, kind in zip(data.columns, data.types, strict=True)
+    ]
+    found = recognise(columns, first_rows(data.train), session.dataset, session.prompt())
+    if found.problem:
+        raise TrainingError(found.problem)
+    settings = replace(session.training, max_length=max_length)
+    try:
+        return Encoder(loaded.tokenizer, session.prompt(), found, settings)
+    except PromptError as error:
+        raise TrainingError(str(error)) from error
 
 
 def describe(
