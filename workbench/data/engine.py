@@ -36,7 +36,6 @@ def connect() -> "duckdb.DuckDBPyConnection":
             "temp_directory": str(spill / f"{os.getpid()}-{threading.get_ident()}"),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
-            "enable_progress_bar": "false",
             "preserve_insertion_order": "true",
         }
     )
