@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tests.ui.fakedata import FakeData
 from workbench import protocol as p
 from workbench.protocol import AnyEvent, AnyRequest, RunStatus
 from workbench.runs import Run
@@ -22,13 +23,14 @@ from workbench.session import Session
 TEMPLATE = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
-class FakeLink:
+class FakeLink(FakeData):
     """`pace` is the seconds between tokens and steps; 0 answers as fast as it can."""
 
     log_path: Path | None = None
     survives = True
 
     def __init__(self, rows: list[dict[str, Any]], pace: float = 0.0) -> None:
+        super().__init__()
         self.rows, self.pace = rows, pace
         self.sent: list[AnyRequest] = []
         self.numbers = itertools.count(1)
@@ -37,14 +39,14 @@ class FakeLink:
         self.stop_run = threading.Event()
         self.closed = False
         self.answers: dict[type, Callable[[Any], None]] = {}  # a test's own answers
-        self.dataset_problem = self.prompt_problem = ""
+        self.prompt_problem = ""
         self.live: RunStatus | None = None
         self.adapter = ""
         self.steps = 24
-        self.on_event: Callable[[AnyEvent], None] = lambda _: None
+        self.told: Callable[[AnyEvent], None] = lambda _: None
 
     def start(self, on_event: Callable[[AnyEvent], None]) -> None:
-        self.on_event = on_event
+        self.told = on_event
         threading.Thread(target=self.serve, daemon=True).start()
 
     def send(self, request: AnyRequest) -> int:
@@ -58,6 +60,9 @@ class FakeLink:
         else:
             self.queue.put(request)
         return number
+
+    def on_event(self, event: AnyEvent) -> None:
+        self.told(event)
 
     def close(self) -> None:
         self.closed = True
@@ -84,35 +89,15 @@ class FakeLink:
             time.sleep(seconds)
 
     def Hello(self, request: p.Hello) -> None:  # noqa: N802
-        self.on_event(p.Welcome(request=request.id, version="1", pid=1, run=self.live))
-
-    def OpenDataset(self, request: p.OpenDataset) -> None:  # noqa: N802
-        if self.dataset_problem:
-            self.on_event(p.Failed(request=request.id, message=self.dataset_problem))
-            return
-        first = self.rows[0] if self.rows else {"text": ""}
-        kinds = {str: "string", int: "int64", float: "float64"}
         self.on_event(
-            p.DatasetOpened(
+            p.Welcome(
                 request=request.id,
-                description="a test's rows",
-                columns=list(first),
-                types=[kinds.get(type(value), "json") for value in first.values()],
-                rows=len(self.rows),
-                evaluation_rows=len(self.rows) // 10,
-                evaluation="one row in ten",
-                fingerprint="0",
+                version="1",
+                pid=1,
+                run=self.live,
+                starters=[("film-reviews", "short film reviews, positive or negative")],
             )
         )
-
-    def ReadRows(self, request: p.ReadRows) -> None:  # noqa: N802
-        rows = self.rows[request.start : request.stop]
-        cells = [[str(value)[: request.width] for value in row.values()] for row in rows]
-        self.on_event(p.Rows(request=request.id, start=request.start, cells=cells))
-
-    def ReadRow(self, request: p.ReadRow) -> None:  # noqa: N802
-        values = self.rows[request.index]
-        self.on_event(p.Row(request=request.id, index=request.index, values=values))
 
     def RenderPrompt(self, request: p.RenderPrompt) -> None:  # noqa: N802
         if self.prompt_problem:

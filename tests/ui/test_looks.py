@@ -16,11 +16,11 @@ from workbench.ui import themes, units
 from workbench.ui.actions import ACTIONS
 from workbench.ui.app import WorkbenchApp
 from workbench.ui.cards import Card, Part, Score
-from workbench.ui.panes.dataset import progress_lines
 from workbench.ui.screens.help import draw as draw_help
+from workbench.ui.views.record import progress_lines
 from workbench.ui.widgets.answer import card_lines
 from workbench.ui.widgets.lines import beside, cells, clip, progress_bar, spread, wrap
-from workbench.ui.widgets.table import column_widths
+from workbench.ui.widgets.widths import column_widths
 
 
 async def test_every_theme_can_be_put_on(bench: Bench) -> None:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Group = Literal["Panes", "Prompt", "Training", "Session", "Look"]
+Group = Literal["Panes", "Dataset", "Prompt", "Training", "Session", "Look"]
+# Where a key works: everywhere, or where the dataset pane or one of its views has the focus.
+Where = Literal["", "dataset", "tokens", "lengths", "problems"]
 
 
 @dataclass(frozen=True)
@@ -14,8 +16,179 @@ class Action:
     help: str  # one sentence
     group: Group
     footer: bool = False
-    typing: bool = True  # the key works while one types in an editor, too
+    where: Where = ""
 
+
+DATASET = (
+    Action(
+        "look('rows')",
+        "1",
+        "Rows",
+        "The rows in a table, the selected one in full.",
+        "Dataset",
+        where="dataset",
+    ),
+    Action(
+        "look('columns')",
+        "2",
+        "Columns",
+        "What is in each column: type, missing, distinct, lengths, most frequent.",
+        "Dataset",
+        where="dataset",
+    ),
+    Action(
+        "look('tokens')",
+        "3",
+        "Tokens",
+        "What the trainer gets from the selected row, token by token.",
+        "Dataset",
+        where="dataset",
+    ),
+    Action(
+        "look('lengths')",
+        "4",
+        "Lengths",
+        "How long the rows are in tokens, what is cut, what padding costs.",
+        "Dataset",
+        where="dataset",
+    ),
+    Action(
+        "look('problems')",
+        "5",
+        "Problems",
+        "Duplicates, empty fields and more, each with its rows.",
+        "Dataset",
+        where="dataset",
+    ),
+    Action(
+        "search",
+        "slash",
+        "Search",
+        "Show the rows that hold a text, as one types.",
+        "Dataset",
+        footer=True,
+        where="dataset",
+    ),
+    Action(
+        "filter",
+        "f",
+        "Filter",
+        "Show the rows that an expression is true of, such as rating > 1.",
+        "Dataset",
+        footer=True,
+        where="dataset",
+    ),
+    Action(
+        "sort",
+        "s",
+        "Sort",
+        "Sort by the column under the cursor; again: falling; again: not at all.",
+        "Dataset",
+        footer=True,
+        where="dataset",
+    ),
+    Action("sort_by", "S", "Sort by", "Choose the column to sort by.", "Dataset", where="dataset"),
+    Action(
+        "side",
+        "w",
+        "Which rows",
+        "Show all rows, those to train on, for evaluation, left out, or broken.",
+        "Dataset",
+        where="dataset",
+    ),
+    Action(
+        "all_rows",
+        "r",
+        "All rows",
+        "End search, filter and sort (esc does, too).",
+        "Dataset",
+        where="dataset",
+    ),
+    Action(
+        "leave_out",
+        "x",
+        "Leave out",
+        "Leave the selected row or problem out of training, or take it back in.",
+        "Dataset",
+        footer=True,
+        where="dataset",
+    ),
+    Action(
+        "format",
+        "m",
+        "Format",
+        "Say what a row is, and which column is what.",
+        "Dataset",
+        footer=True,
+        where="dataset",
+    ),
+    Action(
+        "splits",
+        "p",
+        "Splits",
+        "Choose the split, and which rows are kept for evaluation.",
+        "Dataset",
+        where="dataset",
+    ),
+    Action(
+        "export_rows",
+        "e",
+        "Export",
+        "Write the rows shown to a file, JSON Lines or Parquet.",
+        "Dataset",
+        footer=True,
+        where="dataset",
+    ),
+    Action(
+        "look_again",
+        "u",
+        "Look again",
+        "Measure or look for problems anew, after a change.",
+        "Dataset",
+        where="dataset",
+    ),
+    Action("open_data", "alt+o", "Open data", "Choose a file, a folder or a hub id.", "Dataset"),
+    Action(
+        "token_ids",
+        "i",
+        "Token ids",
+        "Show each token's id, or the text.",
+        "Dataset",
+        where="tokens",
+    ),
+    Action(
+        "longer",
+        "plus",
+        "Longer",
+        "Raise max_length, in the Lengths view.",
+        "Dataset",
+        where="lengths",
+    ),
+    Action(
+        "shorter",
+        "minus",
+        "Shorter",
+        "Lower max_length, in the Lengths view.",
+        "Dataset",
+        where="lengths",
+    ),
+    Action(
+        "overlong",
+        "c",
+        "Overlong rows",
+        "Cut, drop or split the rows longer than max_length.",
+        "Dataset",
+        where="lengths",
+    ),
+    Action(
+        "measure_all",
+        "a",
+        "Measure all",
+        "Measure the lengths of all rows, not of a sample.",
+        "Dataset",
+        where="lengths",
+    ),
+)
 
 # ctrl+s, ctrl+q, ctrl+b, ctrl+a and ctrl+enter are swallowed by terminals, tmux or flow control:
 # nothing relies on them.
@@ -79,6 +252,9 @@ ACTIONS = (
     ),
     Action("zoom", "ctrl+t", "Zoom pane", "Give the whole screen to this pane, or back.", "Panes"),
     Action("go_to_row", "ctrl+g", "Go to row", "Jump to a row by its number.", "Panes"),
+    Action("previous_row", "alt+up", "Row before", "Go to the row before, from any pane.", "Panes"),
+    Action("next_row", "alt+down", "Row after", "Go to the row after, from any pane.", "Panes"),
+    *DATASET,
     Action("next_prompt", "ctrl+n", "Next prompt", "Change to the next wording.", "Prompt"),
     Action(
         "duplicate_prompt", "alt+n", "New wording", "Copy this wording and vary the copy.", "Prompt"
@@ -102,7 +278,17 @@ ACTIONS = (
     ),
 )
 
-NAMES = {"question_mark": "?", "escape": "esc", "left": "←", "right": "→"}
+NAMES = {
+    "question_mark": "?",
+    "escape": "esc",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+}
 
 
 def shown_key(key: str) -> str:

@@ -1,8 +1,9 @@
 """The app: screens, messages in, requests out.
 
-What it does with a message stands in the desks (`browsing`, `asking`, `watching`, `modelling`),
-what it does at a key in `doing`, what it shows in the panes. It knows nothing of the worker but a
-`Link`, and imports nothing heavy. The panes are made after the first paint.
+What it does with a message stands in the desks (`browsing`, `finding`, `inspecting`, `asking`,
+`watching`, `modelling`), what it does at a key in `doing` and `looking`, what it shows in the
+panes. It knows nothing of the worker but a `Link`, and imports nothing heavy. The panes are made
+after the first paint.
 """
 
 import asyncio
@@ -58,6 +59,7 @@ def key_bindings() -> list[Binding]:
     return [
         Binding(key, action.name, action.label, show=False, priority=key not in TYPED)
         for action in ACTIONS
+        if not action.where
         for key in action.keys.split(",")
     ]
 
@@ -131,6 +133,8 @@ class WorkbenchApp(Doing):
     async def fill(self) -> None:
         from workbench.ui.asking import Asking
         from workbench.ui.browsing import Browsing
+        from workbench.ui.finding import Finding
+        from workbench.ui.inspecting import Inspecting
         from workbench.ui.modelling import Modelling
         from workbench.ui.panes.dataset import DatasetPane
         from workbench.ui.panes.monitor import MonitorPane
@@ -141,6 +145,7 @@ class WorkbenchApp(Doing):
         self.dataset_pane, self.prompt_pane = DatasetPane(), PromptPane()
         self.output_pane, self.monitor_pane = OutputPane(), MonitorPane()
         self.made = True
+        self.finding, self.inspecting = Finding(self), Inspecting(self)
         self.browsing, self.asking = Browsing(self), Asking(self)
         self.watching, self.modelling = Watching(self), Modelling(self)
         self.prompt_pane.show_wording(self.session)
@@ -169,9 +174,11 @@ class WorkbenchApp(Doing):
         self.post_message(News(event))
 
     def on_news(self, news: News) -> None:
-        for desk in (self.browsing, self.asking, self.watching, self.modelling):
-            if desk.handle(news.event):
-                break
+        if self.sheet is None or not self.sheet.hear(news.event):
+            desks = (self.browsing, self.finding, self.inspecting)
+            for desk in (*desks, self.asking, self.watching, self.modelling):
+                if desk.handle(news.event):
+                    break
         if type(news.event).__name__ != "TrainingAdvanced":  # once a second is enough for these
             self.show_state()
 
@@ -183,13 +190,16 @@ class WorkbenchApp(Doing):
         if session.layout.theme in self.theme_names:
             self.theme = session.layout.theme
         if session.dataset != before.dataset:
-            self.browsing.open()
+            from workbench.ui.browsing import same_rows
+
+            self.browsing.open(again=same_rows(before.dataset, session.dataset))
         elif session.layout.row != before.layout.row:
-            self.dataset_pane.table.go_to(session.layout.row)
+            self.browsing.go_to_number(session.layout.row)
         if session.model != before.model:
             self.modelling.load()
         self.prompt_pane.show_wording(session)
         self.browsing.render()
+        self.inspecting.renew()
         self.monitor_pane.redraw()
 
     # --- what is shown -----------------------------------------------------------------------
@@ -227,10 +237,10 @@ class WorkbenchApp(Doing):
                 self.arrange()
 
     def on_table_moved(self, event: "Table.Moved") -> None:
-        self.browsing.select(event.row)
+        self.browsing.select(event.number)
 
     def on_table_wanted(self, event: "Table.Wanted") -> None:
-        self.browsing.read_rows(event.first, event.end)
+        self.browsing.read_rows(event.view, event.first, event.end)
 
     def on_prompt_pane_edited(self, event: "PromptPane.Edited") -> None:
         self.browsing.edit(event.prompt)

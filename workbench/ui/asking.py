@@ -35,6 +35,9 @@ class Asking:
 
     def generate(self) -> None:
         browsing = self.app.browsing
+        if browsing.broken:
+            self.app.tell("This row could not be read: there is nothing to fill in.", "warning")
+            return
         if browsing.values is None and not browsing.rowless:
             if "generate" not in browsing.when_row_comes:
                 browsing.when_row_comes.append("generate")
@@ -56,6 +59,7 @@ class Asking:
                 prompt=session.prompt(),
                 values=browsing.values or {},
                 generation=session.generation,
+                dataset=session.dataset,
             )
         )
         self.begin(request, card)

@@ -8,7 +8,7 @@ import os
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from textual.app import App
@@ -21,9 +21,11 @@ from workbench.ui.saving import Saving
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
 
-    from workbench.protocol import AnyRequest, Failed, Link
+    from workbench.protocol import AnyEvent, AnyRequest, Failed, Link
     from workbench.ui.asking import Asking
     from workbench.ui.browsing import Browsing
+    from workbench.ui.finding import Finding
+    from workbench.ui.inspecting import Inspecting
     from workbench.ui.modelling import Modelling
     from workbench.ui.panes.dataset import DatasetPane
     from workbench.ui.panes.monitor import MonitorPane
@@ -35,12 +37,21 @@ AUTOSAVE = 0.7  # seconds after the last change
 MESSAGES_KEPT = 500
 
 
+class SheetWithNews(Protocol):
+    """A sheet that asks the worker something itself."""
+
+    def hear(self, event: "AnyEvent") -> bool:
+        """Whether the event was for it."""
+
+
 class Base(App[Any]):
     dataset_pane: "DatasetPane"
     prompt_pane: "PromptPane"
     output_pane: "OutputPane"
     monitor_pane: "MonitorPane"
     browsing: "Browsing"
+    finding: "Finding"
+    inspecting: "Inspecting"
     asking: "Asking"
     watching: "Watching"
     modelling: "Modelling"
@@ -55,6 +66,7 @@ class Base(App[Any]):
         self.messages: list[str] = []
         self.begun = False  # the panes are filled and the worker is asked
         self.leaving = False  # once the run has stopped
+        self.sheet: SheetWithNews | None = None  # one that waits for the worker
 
     def show_state(self) -> None:
         """Bring the lines around the panes up to date."""

@@ -8,7 +8,7 @@ import msgspec
 from workbench.session import Pane as PaneName
 from workbench.session import Prompt
 from workbench.ui.actions import ACTIONS
-from workbench.ui.base import Base
+from workbench.ui.looking import Looking
 
 if TYPE_CHECKING:
     from workbench.ui.panes.dataset import DatasetPane
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OURS = {action.name.partition("(")[0] for action in ACTIONS}
 
 
-class Doing(Base):
+class Doing(Looking):
     zoomed = False
     made = False  # the panes are there
     theme_names: list[str]
@@ -56,10 +56,6 @@ class Doing(Base):
         self.zoomed = not self.zoomed
         self.arrange()
 
-    def action_go_to_row(self) -> None:
-        self.action_pane("dataset")
-        self.dataset_pane.ask_row()
-
     # --- prompt ------------------------------------------------------------------------------
 
     def action_generate(self) -> None:
@@ -73,6 +69,9 @@ class Doing(Base):
             self.action_pane("output")
 
     def action_stop(self) -> None:
+        looks = self.session.layout.focus == "dataset"
+        if looks and (self.inspecting.stop() or self.finding.back()):
+            return
         if not self.asking.stop():
             self.action_pane(self.session.layout.focus)
 
@@ -133,7 +132,8 @@ class Doing(Base):
             return
         from workbench.ui.screens.training import TrainScreen
 
-        rows = self.browsing.opened.rows if self.browsing.opened else 0
+        opened = self.browsing.opened
+        rows = (opened.used or opened.rows) if opened else 0
         sheet = TrainScreen(self.session, rows)
 
         def start(answer: str | None) -> None:

@@ -72,7 +72,16 @@ def tabs(app: "WorkbenchApp", width: int) -> list[Line]:
 
 def footer(app: "WorkbenchApp", width: int) -> list[Line]:
     """The actions of the table as they fit: those that matter now first, quitting always."""
-    shown = [action for action in ACTIONS if action.footer]
+    where = "dataset" if app.session.layout.focus == "dataset" else ""
+    view = app.dataset_pane.view if app.made and where else ""
+    of_rows = view in {"rows", "problems"}
+    shown = [
+        action
+        for action in ACTIONS
+        if (action.footer and (not action.where or of_rows)) or (where and action.where == view)
+    ]
+    # Where there is little room, the keys of what one looks at come before the other panes'.
+    shown.sort(key=lambda action: (action.name != "help", not action.where))
     if app.narrow:
         shown = [action for action in shown if action.group != "Panes"]
     if app.begun and app.asking.open:

@@ -26,6 +26,7 @@ class Modelling:
         self.loading = ""  # what is done before it is there
         self.trouble = ""  # why there is no worker
         self.load_request = -1
+        self.starters: list[tuple[str, str]] = []  # datasets to begin with: name, what it is
 
     def open_everything(self) -> None:
         """Ask for all that the session needs; again where the worker was restarted."""
@@ -43,7 +44,7 @@ class Modelling:
     def handle(self, event: AnyEvent) -> bool:
         match event:
             case Welcome():
-                self.trouble = ""
+                self.trouble, self.starters = "", event.starters
             case Progress() if event.request == self.load_request:
                 share = f" {event.done / event.total * 100:.0f} %" if event.total else ""
                 self.loading = event.what + share

@@ -20,6 +20,7 @@ Pane:focus-within { border: heavy $primary; border-title-color: $primary;
 .single Pane { display: none; height: 1fr; }
 .single Pane.current { display: block; }
 #rows { height: 1fr; min-height: 3; overflow-x: hidden; }
+#info { height: 1; }
 #row { height: 1fr; overflow-x: hidden; border-top: solid $frame; }
 #row:focus { border-top: solid $primary; }
 #answers, #figures { height: 1fr; overflow-x: hidden; }

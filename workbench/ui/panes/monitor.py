@@ -10,9 +10,9 @@ from workbench.session import Session
 from workbench.text import one_line
 from workbench.ui.braille import smoothed
 from workbench.ui.history import History
-from workbench.ui.panes.dataset import progress_lines
 from workbench.ui.panes.pane import Pane
 from workbench.ui.units import count, duration, figure, plural, rate, size
+from workbench.ui.views.record import progress_lines
 from workbench.ui.widgets.chart import Chart, Series
 from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, spread, wrap
 

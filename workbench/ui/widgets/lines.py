@@ -22,28 +22,43 @@ from workbench.text import literal
 Span = tuple[str, str]
 Line = list[Span]
 
-# ink → (variable of its colour, of its background, bold); an empty name: the widget's own
-INKS = {
-    "text": ("", "", False),
-    "quiet": ("quiet", "", False),
-    "strong": ("", "", True),
-    "title": ("primary", "", True),
-    "good": ("good", "", False),
-    "bad": ("bad", "", False),
-    "warn": ("warn", "", False),
-    "accent": ("primary", "", False),
-    "base": ("base", "", True),
-    "tuned": ("tuned", "", True),
-    "special": ("special", "", False),
-    "train": ("train", "", False),
-    "smooth": ("smooth", "", False),
-    "eval": ("eval", "", False),
-    "frame": ("frame", "", False),
-    "key": ("primary", "", True),
-    "even": ("primary", "", False),
-    "odd": ("tuned", "", False),
-    "cursor": ("block-cursor-foreground", "block-cursor-background", False),
-    "cursor-blurred": ("block-cursor-blurred-foreground", "block-cursor-blurred-background", False),
+# ink → (variable of its colour, of its background, attributes); an empty name: the widget's own
+INKS: dict[str, tuple[str, str, str]] = {
+    "text": ("", "", ""),
+    "quiet": ("quiet", "", ""),
+    "strong": ("", "", "bold"),
+    "title": ("primary", "", "bold"),
+    "good": ("good", "", ""),
+    "bad": ("bad", "", ""),
+    "warn": ("warn", "", ""),
+    "accent": ("primary", "", ""),
+    "base": ("base", "", "bold"),
+    "tuned": ("tuned", "", "bold"),
+    "special": ("special", "", ""),
+    "train": ("train", "", ""),
+    "smooth": ("smooth", "", ""),
+    "eval": ("eval", "", ""),
+    "frame": ("frame", "", ""),
+    "key": ("primary", "", "bold"),
+    "even": ("primary", "", ""),
+    "odd": ("tuned", "", ""),
+    "cursor": ("block-cursor-foreground", "block-cursor-background", ""),
+    "cursor-blurred": ("block-cursor-blurred-foreground", "block-cursor-blurred-background", ""),
+    "column": ("primary", "", "bold underline"),
+    "tab": ("block-cursor-foreground", "block-cursor-background", "bold"),
+    "chosen": ("", "", "bold reverse"),
+}
+# What a token is for, told apart by more than colour; every other one stands on another ground.
+INKS |= {
+    name + odd: (colour, "field" if odd else "", attributes)
+    for name, colour, attributes in (
+        ("context", "quiet", ""),
+        ("trained", "good", "underline"),
+        ("truncated", "bad", "strike"),
+        ("token-special", "special", "bold"),
+        ("token-special-trained", "special", "bold underline"),
+    )
+    for odd in ("", "-odd")
 }
 LONGEST = 100_000  # characters of one text that are laid out; the rest is counted
 
@@ -159,13 +174,13 @@ class Inked(Widget):
         if self._inks is None:
             self._inks = {}
         if name not in self._inks:
-            colour, background, bold = INKS[name]
+            colour, background, attributes = INKS[name]
             variables = self.app.theme_variables
-            self._inks[name] = self.rich_style + Style(
+            colours = Style(
                 color=rich_colour(variables.get(colour, "")),
                 bgcolor=rich_colour(variables.get(background, "")),
-                bold=bold or None,
             )
+            self._inks[name] = self.rich_style + colours + Style.parse(attributes)
         return self._inks[name]
 
     def notify_style_update(self) -> None:

@@ -1,0 +1,102 @@
+"""The problems view: a line for each kind found, what it does to a fine-tune below."""
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from workbench.protocol import Problem, ProblemsFound
+from workbench.text import one_line
+from workbench.ui.inspecting import Look
+from workbench.ui.panes.pane import keys_of
+from workbench.ui.units import count, duration, plural
+from workbench.ui.views.looking import state_lines
+from workbench.ui.widgets.lines import Line, Lines, clip, wrap
+from workbench.ui.widgets.listing import Listing
+
+SEVERE = ("broken", "overlap", "encoding", "mixed_types")
+
+
+class ProblemsView(Vertical):
+    DEFAULT_CSS = """
+    ProblemsView { height: 1fr; }
+    ProblemsView > Listing { height: 3fr; }
+    ProblemsView > Lines { height: 2fr; border-top: solid $frame; overflow-x: hidden; }
+    ProblemsView > Lines:focus { border-top: solid $primary; }
+    """
+    BINDINGS = [*keys_of("problems")]
+
+    def __init__(self, look: Look[ProblemsFound]) -> None:
+        super().__init__(id="problems-view")
+        self.look = look
+        self.left_out: set[str] = set()  # kinds that the session leaves out
+        self.listing = Listing(self.head, self.item, id="problems")
+        self.detail = Lines(self.draw, id="problem")
+
+    def compose(self) -> ComposeResult:
+        yield self.listing
+        yield self.detail
+
+    def go(self) -> None:
+        self.listing.focus()
+
+    @property
+    def problems(self) -> list[Problem]:
+        return self.look.result.problems if self.look.result else []
+
+    @property
+    def chosen(self) -> Problem | None:
+        at = self.listing.cursor
+        return self.problems[at] if at < len(self.problems) else None
+
+    def redraw(self) -> None:
+        self.listing.take(len(self.problems))
+        self.detail.redraw()
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        event.stop()
+        self.detail.redraw(to_top=True)
+
+    def head(self, width: int) -> list[Line]:
+        lines = state_lines(self.look, width, "Looking for problems")
+        result = self.look.result
+        if result is None or self.look.under_way:
+            return lines
+        if not result.problems:
+            words = f"✓ Nothing found in {plural(result.rows, 'row')}."
+            lines += wrap(words, width, "good")
+        else:
+            words = f"{plural(len(result.problems), 'kind')} in {plural(result.rows, 'row')}"
+            if result.seconds:
+                words += f" · in {duration(result.seconds)}"
+            lines.append(clip([(words, "quiet")], width))
+        for note in result.notes:
+            lines += wrap("· " + note, width, "quiet")
+        return lines
+
+    def item(self, index: int, _width: int) -> Line:
+        one = self.problems[index]
+        gone = one.kind in self.left_out
+        sign, ink = ("×", "quiet") if gone else ("!", "bad" if one.kind in SEVERE else "warn")
+        line: Line = [
+            (f"{sign} ", ink),
+            (f"{count(one.rows):>9}  ", "strong"),
+            (one_line(one.title, 200), "quiet" if gone else "text"),
+        ]
+        return [*line, ("  left out", "quiet")] if gone else line
+
+    def draw(self, width: int) -> list[Line]:
+        one = self.chosen
+        if one is None or self.look.under_way:
+            return []
+        lines = [*wrap(one.why, width), []]
+        if one.first:
+            shown = ", ".join(count(number + 1) for number in one.first[:8])
+            more = " …" if one.rows > len(one.first[:8]) else ""
+            lines.append(clip([("rows ", "quiet"), (shown + more, "text")], width))
+        keys: Line = [("enter ", "key"), ("shows its rows", "quiet")]
+        if one.can_leave_out:
+            back = one.kind in self.left_out
+            keys += [
+                ("   x ", "key"),
+                ("takes them back in" if back else "leaves them out", "quiet"),
+            ]
+        return [*lines, clip(keys, width)]
