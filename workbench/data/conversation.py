@@ -14,6 +14,7 @@ from workbench.data.prompting import (
     IGNORED,
     Example,
     PromptError,
+    RefusedTurnsError,
     added_special,
     end_of_turn,
     plain_text,
@@ -57,8 +58,14 @@ class Conversation:
 
     # --- text -------------------------------------------------------------------------------
 
-    def render(self, turns: list[Turn], tools: list[Any] | None = None, head: bool = False) -> str:
-        """The conversation as the tokenizer's own template writes it.
+    def render(
+        self,
+        turns: list[Turn],
+        tools: list[Any] | None = None,
+        head: bool = False,
+        template: str | None = None,
+    ) -> str:
+        """The conversation as a template writes it, the tokenizer's own where none is given.
 
         Raises:
             PromptError: where the template refuses it.
@@ -66,11 +73,27 @@ class Conversation:
         try:
             return str(
                 self.tokenizer.apply_chat_template(
-                    turns, tools=tools, tokenize=False, add_generation_prompt=head
+                    turns,
+                    tools=tools,
+                    chat_template=template,
+                    tokenize=False,
+                    add_generation_prompt=head,
                 )
             )
         except Exception as error:  # a chat template may refuse with whatever it likes
             raise refused(error) from None
+
+    def text(
+        self, turns: list[Turn], tools: list[Any] | None, after: int = 0, head: bool = False
+    ) -> str:
+        """The text whose tokens the model gets: as `encode` writes it, or up to an answer.
+
+        Raises:
+            PromptError: where the template refuses it.
+        """
+        if head or after or not self.marked:
+            return self.render(turns, tools, head)
+        return self.render(turns, tools, template=self.marked)
 
     def head(self, turns: list[Turn], tools: list[Any] | None = None) -> list[int]:
         """The tokens of turns up to where the assistant's answer to them begins."""
@@ -255,6 +278,6 @@ def shared(one: str, other: str) -> int:
     return low
 
 
-def refused(error: Exception) -> PromptError:
+def refused(error: Exception) -> RefusedTurnsError:
     text = one_line(str(error), 200).rstrip(".")
-    return PromptError(f"The model's chat template refuses the conversation: {text}.")
+    return RefusedTurnsError(f"The model's chat template refuses the conversation: {text}.")

@@ -4,6 +4,7 @@ The one path that the trainer, the token view and the lengths all take. Knows fo
 tokenizers; knows nothing of models or of the training loop.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.data import wordings
@@ -22,9 +23,28 @@ from workbench.data.roles import Turn, as_roles
 from workbench.protocol import FormatFound
 from workbench.session import Prompt, TrainingSettings
 
-__all__ = ["Encoder", "Example", "prompt_ids"]
+__all__ = ["Encoder", "Example", "Said", "prompt_ids"]
 
 SHOWN = 64  # tokens of a text's beginning that go on as a prompt
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an example says before it is tokens: a text; turns and the answer to them; or a
+    conversation with a loss on what the assistant says in it from the turn `after` on."""
+
+    name: str = "example"
+    text: str | None = None
+    turns: list[Turn] = field(default_factory=list)
+    answer: str | None = None
+    after: int = 0
+    tools: list[Any] | None = None
+
+    @property
+    def contents(self) -> list[str]:
+        """All texts of the row in it."""
+        alone = [one for one in (self.text, self.answer) if one is not None]
+        return [*(turn["content"] for turn in self.turns), *alone]
 
 
 class Encoder:
@@ -54,23 +74,43 @@ class Encoder:
         Raises:
             PromptError: when the row cannot be filled or encoded.
         """
-        return [one for whole in self.whole(values) for one in self.fit(whole)]
+        return [one for said in self.said(values) for one in self.fit(self.whole(said))]
 
-    def whole(self, values: dict[str, Any]) -> list[Example]:
-        """The same with all tokens, whatever max_length is."""
+    def said(self, values: dict[str, Any]) -> list[Said]:
+        """What the examples of a row say.
+
+        Raises:
+            PromptError: when the row cannot be filled.
+        """
         found = self.found
-        if found.format == "text":
-            return [self.text(str(as_roles(found, values)["text"]))]
         if found.format in wordings.WORDED and not wordings.are_chats(found, values):
             turns, answer = wordings.asked(found, self.prompt, wordings.spoken(found, values))
-            return [self.answered(turns, answer)]
+            return [Said(turns=turns, answer=answer)]
         shape = as_roles(found, values)
-        if found.format == "preference":
-            return [self.preferred(shape, name) for name in ("chosen", "rejected")]
+        if found.format == "text":
+            return [Said(text=shape["text"])]
         if "messages" in shape:
             turns = wordings.with_system(shape["messages"], self.given)
-            return [self.conversation.encode(turns, shape.get("tools"))]
-        return [self.completed(turns_in(shape), shape["completion"], "example")]
+            return [Said(turns=turns, tools=shape.get("tools"))]
+        before = wordings.with_system(turns_in(shape), self.given)
+        names = ("chosen", "rejected") if found.format == "preference" else ("completion",)
+        return [replying(before, shape[name], name) for name in names]
+
+    def whole(self, said: Said) -> Example:
+        """All tokens of what an example says, whatever max_length is.
+
+        Raises:
+            PromptError: when the chat template refuses it.
+        """
+        if said.text is not None:
+            return self.text(said.text)
+        if said.answer is None:
+            return self.conversation.encode(
+                said.turns, said.tools, after=said.after, name=said.name
+            )
+        given = encode_turns(self.tokenizer, said.turns)
+        learnt = encode_answer(self.tokenizer, self.prompt, said.answer)
+        return answered(self.tokenizer, given, learnt, said.name)
 
     def fit(self, whole: Example) -> list[Example]:
         """An example within max_length, as `training.overlong` says."""
@@ -100,26 +140,13 @@ class Encoder:
             ids.append(end)
         return Example(input_ids=ids, labels=[IGNORED, *ids[1:]], full_length=len(ids))
 
-    def answered(self, turns: list[Turn], answer: str, name: str = "example") -> Example:
-        """Turns as generation sends them, and the answer with the token that ends it."""
-        given = encode_turns(self.tokenizer, turns)
-        return answered(
-            self.tokenizer, given, encode_answer(self.tokenizer, self.prompt, answer), name
-        )
 
-    def preferred(self, shape: dict[str, Any], name: str) -> Example:
-        """The prompt with the chosen or with the rejected answer."""
-        if isinstance(shape["prompt"], str) and isinstance(shape[name], str):
-            turns = wordings.with_system(turns_in(shape), self.given)
-            return self.answered(turns, shape[name].strip(), name)
-        return self.completed(turns_in(shape), shape[name], name)
-
-    def completed(self, before: list[Turn], answer: list[Turn] | str, name: str) -> Example:
-        """Turns, and the turns that answer them, with a loss on these alone."""
-        if isinstance(answer, str):
-            answer = [{"role": "assistant", "content": answer}]
-        before = wordings.with_system(before, self.given)
-        return self.conversation.encode([*before, *answer], after=len(before), name=name)
+def replying(before: list[Turn], answer: list[Turn] | str, name: str) -> Said:
+    """Turns and the reply to them, a text or turns of its own."""
+    name = "example" if name == "completion" else name
+    if isinstance(answer, str):
+        return Said(name=name, turns=before, answer=answer.strip())
+    return Said(name=name, turns=[*before, *answer], after=len(before))
 
 
 def turns_in(shape: dict[str, Any]) -> list[Turn]:

@@ -32,6 +32,10 @@ class PromptError(Exception):
     """A prompt that cannot be filled or encoded; the text is one sentence for the person."""
 
 
+class RefusedTurnsError(PromptError):
+    """A conversation that the model's chat template does not take."""
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, which also refuses the operators and methods that fill the memory."""
 
@@ -190,9 +194,14 @@ def plain_text(turns: list[dict[str, Any]]) -> str:
 
 def encode_answer(tokenizer: Any, prompt: Prompt, text: str) -> list[int]:
     """The token ids of an answer to the prompt, without the token that ends its turn."""
-    if not getattr(tokenizer, "chat_template", None) and not prompt.template[-1:].isspace():
-        text = f" {text}"  # plain text goes on after a space
+    text = before_answer(tokenizer, prompt) + text
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def before_answer(tokenizer: Any, prompt: Prompt) -> str:
+    """What stands between prompt and answer: plain text goes on after a space."""
+    chat = getattr(tokenizer, "chat_template", None)
+    return "" if chat or prompt.template[-1:].isspace() else " "
 
 
 @dataclass(frozen=True)
@@ -257,7 +266,9 @@ def chat_text(tokenizer: Any, turns: list[dict[str, Any]], head: bool) -> str:
     except Exception as error:  # a chat template may refuse with whatever it likes
         text = one_line(str(error), 200).rstrip(".")
         hint = " Leave the system text empty and put it in the template." if turns[1:] else ""
-        raise PromptError(f"The model's chat template refuses the prompt: {text}.{hint}") from None
+        raise RefusedTurnsError(
+            f"The model's chat template refuses the prompt: {text}.{hint}"
+        ) from None
 
 
 @lru_cache(maxsize=4)

@@ -245,7 +245,8 @@ def classification(seen: Seen) -> Guess | None:
         candidates = [name for name in texts if name != label]
         named = [name for name in candidates if name.lower() in TEXTS]
         chosen = named or sorted(candidates, key=seen.length, reverse=True)
-        if not held or not chosen or seen.length(chosen[0]) <= seen.length(label):
+        longer = chosen and (seen.all(label, list) or seen.length(chosen[0]) > seen.length(label))
+        if not held or not longer:
             continue
         return Guess(
             "classification",

@@ -36,7 +36,7 @@ def default_prompt(found: FormatFound) -> Prompt:
         case "alpaca":
             template, completion = f"{{{{ {column['instruction']} }}}}", column["output"]
             if given := column.get("input"):
-                template += f"{{% if {given} %}}\n\n{{{{ {given} }}}}{{% endif %}}"
+                template += f'{{{{ "\\n\\n" ~ {given} if {given} else "" }}}}'
         case "classification":
             template, completion = f"{{{{ {column['text']} }}}}\nLabel:", column["label"]
         case "translation":
