@@ -3,7 +3,8 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from tests.terminal.terminal import WORKBENCH
 from tests.tiny import make_tiny_model, reviews
 from workbench import session as sessions
 from workbench.catalogue import cache_folder
@@ -91,3 +93,22 @@ def session(tmp_path: Path, tiny_model: Path) -> Session:
     )
     sessions.save(made, tmp_path / "sessions" / "tiny.toml")
     return made
+
+
+@pytest.fixture
+def workbench(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*words: str, check: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*WORKBENCH, *words],
+            check=False,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+        assert done.returncode == check, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    return run

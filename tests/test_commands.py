@@ -19,25 +19,6 @@ from workbench.session import Session
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def workbench(tmp_path: Path) -> Run:
-    def run(*words: str, check: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*WORKBENCH, *words],
-            check=False,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=120,
-        )
-        assert done.returncode == check, done.stdout + done.stderr
-        assert "Traceback" not in done.stdout + done.stderr
-        return done
-
-    return run
-
-
 def test_version_and_help_answer(workbench: Run) -> None:
     assert workbench("--version").stdout == f"workbench {__version__}\n"
     text = workbench("--help").stdout

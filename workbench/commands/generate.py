@@ -12,9 +12,12 @@ from workbench import session as sessions
 from workbench.commands.client import Client, connected, progress
 from workbench.commands.starting import find_session
 from workbench.protocol import (
+    DatasetIndexed,
+    DatasetOpened,
     Generate,
     GenerationFinished,
     GenerationStarted,
+    HostLost,
     OpenDataset,
     ReadRow,
     Row,
@@ -24,6 +27,7 @@ from workbench.protocol import (
 )
 from workbench.session import Session, SessionError
 from workbench.text import literal
+from workbench.worker.lane import RefusedError
 
 BOTH: tuple[Weights, ...] = ("base", "tuned")
 
@@ -47,9 +51,20 @@ def choose_adapter(session: Session, adapter: str) -> Session:
 
 
 def read_row(client: Client, session: Session, folder: Path, row: int) -> Values:
-    client.answer(OpenDataset(dataset=session.dataset, folder=str(folder)))
+    opened = client.answer(OpenDataset(dataset=session.dataset, folder=str(folder)))
+    assert isinstance(opened, DatasetOpened)
+    while not opened.complete and opened.rows <= row:  # the rest of a large file is being read
+        event = client.hear()
+        if isinstance(event, DatasetIndexed):
+            opened = event.opened
+            if event.problem:
+                raise RefusedError(event.problem)
+        elif isinstance(event, HostLost):
+            raise RefusedError(event.message)
     found = client.answer(ReadRow(index=row))
     assert isinstance(found, Row)
+    if found.broken:
+        raise RefusedError(f"Row {row + 1:,} is broken: {found.broken}")
     return found.values
 
 
@@ -79,6 +94,7 @@ def generate(
             values=values,
             generation=session.generation,
             weights=wanted,
+            dataset=session.dataset,
         )
         for event in client.ask(request):
             show(event)

@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ class Job:
 
     request: AnyRequest
     tell: Callable[[AnyEvent], None]  # to the one who asked
+    client: Hashable = None  # who that is
     stopped: threading.Event = field(default_factory=threading.Event)
     began: tuple[str, float, float] = ("", 0.0, 0.0)  # what is done now, when, and how far
 
@@ -56,6 +57,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     found: list[type[Exception]] = [RefusedError, RunError, SessionError]
     for module, name in (
         ("workbench.catalogue", "SourceError"),
+        ("workbench.data.expressions", "QueryError"),
         ("workbench.data.prompting", "PromptError"),
         ("workbench.inference.errors", "ModelError"),
         ("workbench.training.errors", "TrainingError"),
@@ -108,6 +110,9 @@ class Lane(threading.Thread):
         try:
             self.handlers[type(job.request)](job.request, job)
         except BaseException as error:
+            if job.stopped.is_set() and type(error).__name__ == "Stopped":  # engine.Stopped
+                job.tell(Done(request=job.id, cancelled=True))
+                return
             details = traceback.format_exc()
             if not isinstance(error, expected_errors()):
                 with suppress(OSError):  # no space left for the log: the answer is due all the same

@@ -9,10 +9,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from workbench.protocol import AnyEvent, Progress, Tokens, TrainingAdvanced
+from workbench.protocol import (
+    AnyEvent,
+    DatasetIndexed,
+    Progress,
+    RowsFound,
+    Tokens,
+    TrainingAdvanced,
+)
 
 INTERVAL = 0.05  # seconds
-STREAMED = (Tokens, TrainingAdvanced, Progress)
+STREAMED = (Tokens, TrainingAdvanced, Progress, DatasetIndexed, RowsFound)
 
 
 class Outbox:

@@ -5,38 +5,79 @@ import threading
 from collections.abc import Callable
 
 from workbench import __version__
+from workbench.catalogue import STARTERS
 from workbench.protocol import (
     AnyEvent,
     AnyRequest,
     Cancel,
+    ColumnsSummarised,
     DatasetOpened,
     Done,
     Evaluate,
+    ExportRows,
     Failed,
+    FindProblems,
+    FindRows,
     Generate,
     Hello,
+    InspectTokens,
+    LengthsMeasured,
     LoadModel,
+    MeasureLengths,
     ModelLoaded,
     OpenDataset,
+    ProblemsFound,
     PromptRendered,
     ReadRow,
     ReadRows,
     RenderPrompt,
+    RolesShown,
     Row,
     Rows,
+    RowsExported,
+    ShowRoles,
     Shutdown,
     StartTraining,
     StopTraining,
+    SummariseColumns,
+    TokensInspected,
     Welcome,
 )
-from workbench.worker.desks import DataDesk, PromptDesk
-from workbench.worker.lane import Job
+from workbench.worker.data_desk import DataDesk
+from workbench.worker.lane import Job, Lane
+from workbench.worker.prompt_desk import LengthDesk, PromptDesk, TokenDesk
+from workbench.worker.scan_desk import FindDesk, LookDesk
 from workbench.worker.thread import Worker
 
 Tell = Callable[[AnyEvent], None]
 LAST = (Done, Failed)  # events after which any request is over
-SINGLE = (OpenDataset, ReadRows, ReadRow, RenderPrompt, LoadModel)  # over with their one answer
-ANSWERS = (DatasetOpened, Rows, Row, PromptRendered, ModelLoaded)
+# Over with their one answer:
+SINGLE = (
+    OpenDataset,
+    ReadRows,
+    ReadRow,
+    SummariseColumns,
+    FindProblems,
+    InspectTokens,
+    ShowRoles,
+    MeasureLengths,
+    ExportRows,
+    RenderPrompt,
+    LoadModel,
+)
+ANSWERS = (
+    DatasetOpened,
+    Rows,
+    Row,
+    ColumnsSummarised,
+    ProblemsFound,
+    TokensInspected,
+    RolesShown,
+    LengthsMeasured,
+    RowsExported,
+    PromptRendered,
+    ModelLoaded,
+)
 
 
 class Service:
@@ -49,18 +90,18 @@ class Service:
         self.lock = threading.Lock()
         self.ended = threading.Event()
         self.worker = Worker(self.broadcast)
-        self.data, self.prompts = DataDesk(), PromptDesk()
-        self.lanes = {
-            OpenDataset: self.data,
-            ReadRows: self.data,
-            ReadRow: self.data,
-            RenderPrompt: self.prompts,
-            LoadModel: self.worker,
-            Generate: self.worker,
-            Evaluate: self.worker,
-            StartTraining: self.worker,
+        self.data = DataDesk()
+        finding, looking = FindDesk(self.data.opened), LookDesk(self.data.opened)
+        self.lanes: dict[type, Lane] = {
+            **dict.fromkeys((OpenDataset, ReadRows, ReadRow), self.data),
+            FindRows: finding,
+            **dict.fromkeys((SummariseColumns, FindProblems, ExportRows), looking),
+            **dict.fromkeys((InspectTokens, ShowRoles), TokenDesk(self.data.opened)),
+            MeasureLengths: LengthDesk(self.data.opened),
+            RenderPrompt: PromptDesk(),
+            **dict.fromkeys((LoadModel, Generate, Evaluate, StartTraining), self.worker),
         }
-        for lane in (self.worker, self.data, self.prompts):
+        for lane in set(self.lanes.values()):
             lane.start()
 
     def attach(self, tell: Tell) -> None:
@@ -77,6 +118,7 @@ class Service:
         for job in jobs:
             if not isinstance(job.request, StartTraining | LoadModel):
                 job.stopped.set()
+        self.data.forget(tell)
 
     def broadcast(self, event: AnyEvent) -> None:
         with self.lock:
@@ -133,7 +175,7 @@ class Service:
                     self.jobs.pop(key, None)
             tell(event)
 
-        job = Job(request, report)
+        job = Job(request, report, client=tell)
         with self.lock:
             self.jobs[key] = job
         self.lanes[type(request)].put(job)
@@ -147,6 +189,9 @@ class Service:
             model=loaded.status() if loaded is not None else None,
             run=self.worker.run_status,
             session_path=self.session_path,
+            starters=[
+                (one.name, one.description) for one in STARTERS.values() if one.kind == "dataset"
+            ],
         )
 
     def end(self) -> None:
@@ -156,7 +201,7 @@ class Service:
         for job in jobs:
             job.stopped.set()
         self.worker.stop_run.set()
-        for lane in (self.worker, self.data, self.prompts):
+        for lane in set(self.lanes.values()):
             lane.end()
         threading.Thread(target=self.wait_for_end, name="end", daemon=True).start()
 

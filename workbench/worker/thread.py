@@ -39,6 +39,7 @@ from workbench.protocol import (
 from workbench.session import ModelSettings, Session
 from workbench.worker.lane import Job, Lane, RefusedError, sentence
 from workbench.worker.output import redirected
+from workbench.worker.prompt_desk import prompt_tokens
 
 if TYPE_CHECKING:
     from workbench.inference.model import LoadedModel
@@ -112,11 +113,10 @@ class Worker(Lane):
         return there or ["base"]
 
     def generate(self, request: Generate, job: Job) -> None:
-        from workbench.data import prompting
         from workbench.inference.generation import generate
 
         loaded = self.ready(request.model, Path(request.folder), job)
-        ids = prompting.encode_prompt(loaded.tokenizer, request.prompt, request.values)
+        ids = prompt_tokens(loaded.tokenizer, request)
         for weights in self.available(loaded, request.weights):
             if job.stopped.is_set():
                 break

@@ -1,0 +1,92 @@
+"""`workbench data`, `rows` and `tokens`: looking into a dataset without a screen."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.session import Session
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def films(folder: Path, count: int = 60) -> Path:
+    path = folder / "films.jsonl"
+    lines = [
+        json.dumps({"text": f"Film {n}.", "rating": n % 5, "label": "good" if n % 2 else "bad"})
+        for n in range(count)
+    ]
+    path.write_text("\n".join([*lines, '{"text": "half', lines[3]]) + "\n")
+    return path
+
+
+def test_data_tells_format_columns_rows_and_problems(workbench: Run, tmp_path: Path) -> None:
+    films(tmp_path)
+    about = json.loads(workbench("data", "films.jsonl", "--json").stdout)
+    assert (about["rows"], about["broken"]) == (62, 1)
+    assert about["broken_lines"][0]["line"] == 61
+    assert about["format"]["recognised"] == "classification"
+    assert [column["name"] for column in about["columns"]] == ["text", "rating", "label"]
+    kinds = {problem["kind"]: problem["rows"] for problem in about["problems"]}
+    assert kinds["duplicates"] == 1
+    assert kinds["broken"] == 1
+    words = workbench("data", "films.jsonl").stdout
+    assert "62 rows, 1 broken" in words
+    assert "line 61" in words
+
+
+def test_data_of_a_session_leaves_out_what_the_session_leaves_out(
+    workbench: Run, session: Session, tmp_path: Path
+) -> None:
+    path = tmp_path / "sessions" / "tiny.toml"
+    path.write_text(path.read_text().replace('where = ""', "where = \"label == 'positive'\""))
+    about = json.loads(workbench("data", str(path), "--json").stdout)
+    assert about["left_out"] > 0
+    assert about["train"] + about["evaluation"] + about["left_out"] == 64
+
+
+def test_rows_prints_those_asked_for_counted_from_one(workbench: Run, tmp_path: Path) -> None:
+    films(tmp_path)
+    text = workbench("rows", "films.jsonl", "--start", "2", "--stop", "3").stdout
+    assert [json.loads(line)["text"] for line in text.splitlines()] == ["Film 1.", "Film 2."]
+    done = workbench("rows", "films.jsonl", "--start", "61", "--stop", "62")
+    assert len(done.stdout.splitlines()) == 1
+    assert "row 61 is broken" in done.stderr
+    assert "line 61" in done.stderr
+
+
+def test_rows_prints_those_that_match_with_their_numbers(workbench: Run, tmp_path: Path) -> None:
+    films(tmp_path)
+    text = workbench(
+        "rows", "films.jsonl", "--where", 'rating > 3 and label == "good"', "--numbers",
+        "--start", "1", "--stop", "2",
+    ).stdout  # fmt: skip
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["row"] for row in rows] == [10, 20]
+    assert all(row["values"]["rating"] == 4 for row in rows)
+
+
+def test_rows_says_what_is_wrong_with_a_filter_or_a_source(workbench: Run, tmp_path: Path) -> None:
+    films(tmp_path)
+    assert "rating" in workbench("rows", "films.jsonl", "--where", "ratin > 1", check=1).stderr
+    assert "no file or folder" in workbench("rows", "no.jsonl", check=1).stderr
+    assert "No row from 900" in workbench("rows", "films.jsonl", "--start", "900").stderr
+
+
+def test_tokens_shows_what_the_trainer_gets(
+    workbench: Run, session: Session, tmp_path: Path
+) -> None:
+    text = workbench("tokens", "sessions/tiny.toml", "--row", "2", "--json").stdout
+    seen = json.loads(text)
+    (example,) = seen["sequences"]
+    assert seen["row"] == 2
+    assert len(example["ids"]) == len(example["pieces"]) == len(example["mask"])
+    assert sum(example["mask"]) == example["trained"] > 0
+    source = [json.loads(line) for line in (tmp_path / "reviews.jsonl").open()]
+    assert source[1]["text"] in "".join(example["pieces"])
+    lines = workbench("tokens", "sessions/tiny.toml", "--row", "2").stdout.splitlines()
+    assert len(lines) == len(example["ids"])
+    assert (
+        "There is no row 999"
+        in workbench("tokens", "sessions/tiny.toml", "--row", "999", check=1).stderr
+    )

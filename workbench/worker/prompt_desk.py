@@ -1,0 +1,227 @@
+"""Shows what a model gets: of a prompt, of a row to learn from, and how long rows are in tokens."""
+
+import queue
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any
+
+from workbench.protocol import (
+    Done,
+    FormatFound,
+    InspectTokens,
+    LengthsMeasured,
+    MeasureLengths,
+    PromptRendered,
+    RenderPrompt,
+    RolesShown,
+    ShowRoles,
+    TokensInspected,
+    Values,
+)
+from workbench.session import DatasetSettings, ModelSettings, Prompt
+from workbench.worker.lane import Job, Lane, RefusedError
+from workbench.worker.opened import HEAD, Opened
+
+MOST_TOKENS = 20_000  # told of one text
+
+
+class TokenizerLane(Lane):
+    """A lane with a tokenizer of its own: the model's may be in use."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        # Settings without adapter, tokenizer, tokens that the model can attend to.
+        self.loaded: tuple[ModelSettings, Any, int] | None = None
+
+    def tokenizer(self, model: ModelSettings, folder: Path, job: Job) -> tuple[Any, int]:
+        from msgspec.structs import replace
+
+        from workbench.inference.locate import locate
+        from workbench.inference.model import context_length, read_config
+        from workbench.inference.tokenizer import load_tokenizer
+
+        wanted = replace(model, adapter="")
+        if self.loaded is None or self.loaded[0] != wanted:
+            tokenizer = load_tokenizer(wanted, folder, job.progress)
+            path = locate(wanted, folder, job.progress, weights=False)
+            self.loaded = wanted, tokenizer, context_length(read_config(wanted, path), tokenizer)
+        return self.loaded[1], self.loaded[2]
+
+
+class LatestLane(TokenizerLane):
+    """Of several of a kind that wait only the latest is worth the work: one types faster."""
+
+    def work(self, job: Job) -> None:
+        latest = {(type(job.request), job.client): job}
+        ended = False
+        while True:
+            try:
+                later = self.queue.get_nowait()
+            except queue.Empty:
+                break
+            if later is None:
+                ended = True
+                break
+            key = (type(later.request), later.client)
+            if before := latest.pop(key, None):
+                before.tell(Done(request=before.id, cancelled=True))
+            latest[key] = later
+        if ended:
+            self.queue.put(None)
+        for one in latest.values():
+            super().work(one)
+
+
+def found_in_row(values: Values, dataset: DatasetSettings, prompt: Prompt) -> FormatFound:
+    """What a row is taken for, by itself."""
+    from workbench.data.formats import recognise
+    from workbench.data.sources import memory_table
+
+    return recognise(memory_table([values]).columns, [values], dataset, prompt)
+
+
+class PromptDesk(LatestLane):
+    def __init__(self) -> None:
+        super().__init__("prompts")
+        self.handlers = {RenderPrompt: self.render}
+
+    def render(self, request: RenderPrompt, job: Job) -> None:
+        from workbench.data import prompting
+
+        native = not request.prompt.template.strip() and request.dataset and request.values
+        answer = ""
+        if not native:
+            # The template is checked first: that needs no tokenizer, and is quick.
+            prompting.messages(request.prompt, request.values)
+            answer = prompting.answer(request.prompt, request.values)
+        tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
+        ids = prompt_tokens(tokenizer, request)
+        notes = [] if tokenizer.chat_template else ["The model has no chat template: plain text."]
+        job.tell(
+            PromptRendered(
+                request=job.id,
+                text=tokenizer.decode(ids, skip_special_tokens=False),
+                token_count=len(ids),
+                context_length=limit,
+                tokens=[
+                    tokenizer.decode([one], skip_special_tokens=False) for one in ids[:MOST_TOKENS]
+                ],
+                ids=ids[:MOST_TOKENS],
+                answer=answer,
+                notes=notes,
+            )
+        )
+
+
+def prompt_tokens(tokenizer: Any, request: Any) -> list[int]:
+    """What the model gets for a RenderPrompt or a Generate: of the wording, or of the row itself
+    where there is none."""
+    from workbench.data import prompting
+
+    if request.prompt.template.strip() or request.dataset is None or not request.values:
+        return prompting.encode_prompt(tokenizer, request.prompt, request.values)
+    from workbench.data.examples import prompt_ids
+
+    found = found_in_row(request.values, request.dataset, request.prompt)
+    return prompt_ids(tokenizer, request.prompt, found, request.values)
+
+
+class TokenDesk(LatestLane):
+    """Shows what the trainer gets from a row."""
+
+    def __init__(self, opened: Callable[[Hashable], Opened]) -> None:
+        super().__init__("tokens")
+        self.opened = opened
+        self.handlers = {InspectTokens: self.inspect, ShowRoles: self.roles}
+
+    def roles(self, request: ShowRoles, job: Job) -> None:
+        from workbench.data.formats import as_roles
+        from workbench.data.prompting import PromptError
+
+        found = format_of(self.opened, job, request)
+        row: Values = {}
+        problem = found.problem
+        if not problem:
+            try:
+                row = as_roles(found, request.values)
+            except PromptError as error:
+                problem = str(error)
+        job.tell(RolesShown(request=job.id, found=found, row=row, problem=problem))
+
+    def inspect(self, request: InspectTokens, job: Job) -> None:
+        from msgspec.structs import replace
+
+        from workbench.data.examples import Encoder
+        from workbench.data.tokens import inspect
+
+        found = usable(format_of(self.opened, job, request))
+        tokenizer, _ = self.tokenizer(request.model, Path(request.folder), job)
+        encoder = Encoder(tokenizer, request.prompt, found, request.training)
+        seen: TokensInspected = inspect(tokenizer, encoder, request.values)
+        job.tell(replace(seen, request=job.id))
+
+
+class LengthDesk(TokenizerLane):
+    """Counts the tokens of many rows."""
+
+    def __init__(self, opened: Callable[[Hashable], Opened]) -> None:
+        super().__init__("lengths")
+        self.opened = opened
+        self.handlers = {MeasureLengths: self.measure}
+
+    def measure(self, request: MeasureLengths, job: Job) -> None:
+        import numpy
+        from msgspec.structs import replace
+
+        from workbench.data.lengths import measure
+        from workbench.data.sources import Selection
+
+        opened = self.opened(job.client)
+        job.progress("waiting until the dataset is read")
+        division = opened.divided(job.stopped)
+        if division is None or job.stopped.is_set():
+            job.tell(Done(request=job.id, cancelled=True))
+            return
+        found = usable(format_of(self.opened, job, request))
+        tokenizer, _ = self.tokenizer(request.model, Path(request.folder), job)
+        numbers = division.train
+        if request.view >= 0:
+            numbers = numpy.asarray(
+                opened.numbers(request.view, 0, opened.count(request.view)), dtype=numpy.int64
+            )
+        rows = Selection(opened.table, numbers)
+        made: LengthsMeasured = measure(
+            tokenizer,
+            request.prompt,
+            found,
+            request.training,
+            rows,
+            request.rows,
+            job.stopped,
+            job.progress,
+        )
+        job.tell(replace(made, request=job.id))
+
+
+def format_of(
+    opened: Callable[[Hashable], Opened],
+    job: Job,
+    request: InspectTokens | MeasureLengths | ShowRoles,
+) -> FormatFound:
+    """What the dataset's rows are taken for, with the wording and mapping of the request."""
+    from workbench.data.formats import recognise
+
+    table = opened(job.client).table
+    head = [row for row in table.read(0, HEAD) if isinstance(row, dict)]
+    return recognise(table.columns, head, request.dataset, request.prompt)
+
+
+def usable(found: FormatFound) -> FormatFound:
+    """The format, where its mapping fits.
+
+    Raises:
+        RefusedError: where it does not.
+    """
+    if found.problem:
+        raise RefusedError(found.problem)
+    return found
