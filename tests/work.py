@@ -1,16 +1,16 @@
 """What tests of answers and of fine-tuning share: a tiny model in memory, rows, and a run."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import datasets
-
 from tests.tiny import make_tiny_model, reviews
 from workbench import runs
-from workbench.data.sources import Dataset
+from workbench.data.sources import Dataset, Selection, Source, memory_table
+from workbench.data.splits import divide
 from workbench.inference.model import LoadedModel, load_model
-from workbench.session import ModelSettings, Prompt, Session, TrainingSettings
+from workbench.session import DatasetSettings, ModelSettings, Prompt, Session, TrainingSettings
 from workbench.training.sft import train
 
 PROMPT = Prompt(
@@ -36,14 +36,25 @@ def load_tiny(folder: Path, **settings: Any) -> LoadedModel:
 def rows(count: int = 48, evaluation: int = 16) -> Dataset:
     """Short reviews to train on, and others to measure on."""
     everything = reviews(count + evaluation)
+    return dataset(everything[:count], everything[count:])
+
+
+def dataset(train: list[dict[str, Any]], evaluation: list[dict[str, Any]]) -> Dataset:
+    """These rows, in memory."""
+    tables = {"train": memory_table(train), "evaluation": memory_table(evaluation)}
+    source = Source(tables, "reviews", "f")
+    settings = DatasetSettings(evaluation_split="evaluation")
+    division = divide(source, settings, threading.Event(), nobody_listens)
     return Dataset(
-        train=datasets.Dataset.from_list(everything[:count]),
-        evaluation=datasets.Dataset.from_list(everything[count:]),
+        train=Selection(tables["train"], division.train),
+        evaluation=Selection(tables["evaluation"], division.evaluation),
         description="reviews",
         evaluation_description="other reviews",
         fingerprint="f",
-        columns=["text", "label"],
-        types=["text", "text"],
+        columns=[column.name for column in tables["train"].columns],
+        types=[column.type for column in tables["train"].columns],
+        division=division,
+        source=source,
     )
 
 

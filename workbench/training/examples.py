@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from workbench.data.examples import Encoder
-from workbench.data.formats import RECOGNISED
 from workbench.data.prompting import IGNORED, PromptError
+from workbench.data.selection import Selection
 from workbench.training.errors import TrainingError
 
 EVERY = 64  # rows between two looks at whether to stop
@@ -67,28 +67,22 @@ def choose_rows(total: int, wanted: int, seed: int) -> Sequence[int]:
     return torch.randperm(total, generator=generator)[:wanted].tolist()
 
 
-def first_rows(rows: Any) -> list[dict[str, Any]]:
-    """The rows by which a format is recognised: the first of the table, used or not."""
-    if hasattr(rows, "table"):
-        return [row for row in rows.table.read(0, RECOGNISED) if isinstance(row, dict)]
-    return [rows[index] for index in range(min(len(rows), RECOGNISED))]
-
-
-def read(rows: Any, indices: Sequence[int]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+def read(rows: Selection, indices: Sequence[int]) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Index, number in the source and values of these rows, in the source's order: so a file is
-    read from its beginning to its end. `rows` is a `Selection`, or another sequence of rows."""
+    read from its beginning to its end.
+
+    Raises:
+        SourceError: where a row cannot be read.
+    """
     inorder = indices if isinstance(indices, range) else sorted(indices)
     for start in range(0, len(inorder), BLOCK):
         block = inorder[start : start + BLOCK]
-        if hasattr(rows, "numbers"):
-            numbers = [int(rows.numbers[index]) for index in block]
-            yield from zip(block, numbers, rows.table.take(numbers), strict=True)
-        else:
-            yield from ((index, index, rows[index]) for index in block)
+        numbers = rows.numbers[list(block)]
+        yield from zip(block, map(int, numbers), rows.rows(numbers), strict=True)
 
 
 def prepare_examples(
-    rows: Any,
+    rows: Selection,
     indices: Sequence[int],
     encoder: Encoder,
     *,

@@ -7,17 +7,16 @@ leave a checkpoint. Knows nothing of requests, events or the screen: see `hooks.
 import gc
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from msgspec.structs import replace
 from transformers import TrainingArguments, set_seed
 
 from workbench.data.examples import Encoder
-from workbench.data.formats import recognise
+from workbench.data.formats import RECOGNISED, recognise
 from workbench.data.prompting import PromptError
 from workbench.data.sources import Dataset
-from workbench.data.table import Column, ColumnType
 from workbench.inference.model import LoadedModel
 from workbench.inference.tokenizer import quiet
 from workbench.protocol import RunState
@@ -25,7 +24,7 @@ from workbench.runs import Run, RunError
 from workbench.session import Prompt, Session, TrainingSettings
 from workbench.training.adapter import fresh_adapter
 from workbench.training.errors import StopRequested, TrainingError
-from workbench.training.examples import Examples, choose_rows, first_rows, prepare_examples
+from workbench.training.examples import Examples, choose_rows, prepare_examples
 from workbench.training.hooks import Hooks
 from workbench.training.recorder import Recorder
 from workbench.training.trainer import CompletionTrainer
@@ -146,11 +145,9 @@ def encoder_for(loaded: LoadedModel, data: Dataset, session: Session, max_length
     Raises:
         TrainingError: when the session's format or mapping does not fit, or says no answer.
     """
-    columns = [
-        Column(name, cast(ColumnType, kind))
-        for name, kind in zip(data.columns, data.types, strict=True)
-    ]
-    found = recognise(columns, first_rows(data.train), session.dataset, session.prompt())
+    table = data.train.table
+    rows = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
+    found = recognise(table.columns, rows, session.dataset, session.prompt())
     if found.problem:
         raise TrainingError(found.problem)
     settings = replace(session.training, max_length=max_length)
