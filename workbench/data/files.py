@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.catalogue import SourceError
+from workbench.data.converted import Converted
 from workbench.data.jsonlines import JsonLines
 from workbench.data.kept import Room
+from workbench.data.readers import reader_for
 from workbench.data.table import Table
 
 FORMATS = {
@@ -52,7 +54,11 @@ def open_table(paths: Sequence[Path]) -> Table:
     """
     for path in paths:
         check(path)
-    return JsonLines(paths, Room(paths))
+    form = format_of(paths[0]) or ""
+    reader = reader_for(form, paths)
+    if reader is None:
+        return JsonLines(paths, Room(paths))
+    return Converted(paths, Room(paths), type(reader))
 
 
 def check(path: Path) -> None:

@@ -28,8 +28,16 @@ CHUNK = 2000  # rows copied at a time
 class JsonLines:
     """Rows of one or several files: an object a line; blank lines are no rows."""
 
-    def __init__(self, files: Sequence[Path], room: Room) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        room: Room,
+        known_as: tuple[Sequence[Path], bool] | None = None,
+    ) -> None:
+        """`known_as`: the files these are copies of, and whether line for line."""
         self.lines = LineIndex(files)
+        if known_as:
+            self.lines.known_as, self.lines.lines_known = list(known_as[0]), known_as[1]
         self.files, self.room = list(files), room
         self.fingerprint = room.fingerprint
         self.size = self.lines.size
@@ -65,6 +73,8 @@ class JsonLines:
                 )
             self.lines.scan(self.lines.scanned + HEAD)
         rows = self.read(0, HEAD_ROWS)
+        if not rows:
+            raise SourceError(f"{self.files[0]} has no rows; choose a source that has some.")
         good = [row for row in rows if isinstance(row, dict)]
         if rows and not good:
             raise SourceError(none_good(rows[0]))

@@ -45,6 +45,8 @@ class LineIndex:
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = list(files)
+        self.known_as = list(files)  # what a line says of its file: it may be a copy
+        self.lines_known = True  # a line's number is that of the file it is known as
         self.sizes = [os.stat(path).st_size for path in self.files]
         self.size = sum(self.sizes)
         self.bases = [sum(self.sizes[:number]) for number in range(len(self.files))]
@@ -169,7 +171,7 @@ class LineIndex:
         file = self.file_at(begin)
         base = self.bases[file]
         end = min(end, base + self.sizes[file])
-        path, number = self.files[file], self.lines[place]
+        path, number = self.known_as[file], self.lines[place]
         if end - begin > LONGEST:  # one row, and blank lines at most
             data = bytearray(BEGINNING)
             self.fill(file, begin - base, memoryview(data))
@@ -180,7 +182,7 @@ class LineIndex:
         if begin == base and text.startswith(BOM):
             text = text[3:]
         return [
-            Line(path, number + index, line)
+            Line(path, number + index if self.lines_known else 0, line)
             for index, line in enumerate(text.split(b"\n"))
             if line.strip(BLANK)
         ]

@@ -59,14 +59,36 @@ class Table(Protocol):
     else it is only counted. All methods may be called from several threads at once.
     """
 
-    columns: list[Column]  # found so far, final once complete
-    count: int  # rows known so far, broken ones with a number included
-    complete: bool  # `index` was there to the end
-    size: int  # bytes to read; 0: unknown
-    fingerprint: str  # changes when the content does; known from the beginning
-    broken_count: int
-    broken: list[Broken]  # the first 1,000
-    notes: list[str]  # sentences for the person: a column found late, a file that was transcoded
+    @property
+    def columns(self) -> list[Column]:
+        """Found so far; final once complete."""
+
+    @property
+    def count(self) -> int:
+        """Rows known so far, broken ones with a number included."""
+
+    @property
+    def complete(self) -> bool:
+        """`index` was there to the end."""
+
+    @property
+    def size(self) -> int:
+        """Bytes to read; 0: unknown."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the content does; known from the beginning."""
+
+    @property
+    def broken_count(self) -> int: ...
+
+    @property
+    def broken(self) -> list[Broken]:
+        """The first 1,000."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the person: a column found late, a file that was transcoded."""
 
     def broken_numbers(self) -> "numpy.ndarray[Any, Any]":
         """Sorted numbers (int64) of the rows that are broken."""

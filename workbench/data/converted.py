@@ -1,0 +1,269 @@
+"""A Table of files that cannot be read where they lie: converted once into JSON Lines, in the
+cache, while the first rows are there at once.
+
+Knows when to convert and where to; not the formats (`readers`).
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.catalogue import SourceError
+from workbench.data import census, parse
+from workbench.data.engine import Stopped
+from workbench.data.jsonlines import HEAD, HEAD_ROWS, NAMED, JsonLines
+from workbench.data.kept import Room
+from workbench.data.lines import BLANK, Line
+from workbench.data.readers import Reader, Widened
+from workbench.data.streams import Stream
+from workbench.data.table import Advance, Broken, Column, Record
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy
+
+GROWTH = 1.6  # bytes of JSON Lines for a byte of another text, about
+UNPACKED_GROWTH = 8  # for a byte of a packed one
+LOOKED_AT = 1000  # rows between two looks at whether to stop
+
+
+class Converted:
+    """Rows of files of one format. Its head is in memory until all of it was converted."""
+
+    def __init__(self, files: Sequence[Path], room: Room, make: Callable[[], Reader]) -> None:
+        self.files, self.room, self.make = list(files), room, make
+        self.fingerprint = room.fingerprint
+        self.size = sum(path.stat().st_size for path in files)
+        self.inner: JsonLines | None = None
+        self.head: list[Record] = []
+        self.head_columns: list[Column] = []
+        self.found: list[Broken] = []  # broken places without a number
+        self.found_count = 0
+        self.own_notes: list[str] = []
+        self.lock = threading.Lock()
+        kept = room.kept("conversion")
+        if kept is None or not self.adopt(kept[0]):
+            self.look()
+
+    # --- the beginning --------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Read the first rows.
+
+        Raises:
+            SourceError: where it cannot be rows.
+        """
+        reader = self.make()
+        stream = Stream(self.files[0])
+        size = 0
+        lines: list[bytes] = []
+        for number, row in enumerate(reader.rows(stream), 1):
+            if isinstance(row, Broken):
+                self.found.append(row)
+                continue
+            size += len(row)
+            if reader.keeps_lines:
+                if row.strip(BLANK):
+                    line = row.removesuffix(b"\r")
+                    self.head.append(parse.record(Line(self.files[0], number, line)))
+            else:
+                lines.append(row)
+            if size > HEAD or len(lines) + len(self.head) >= HEAD_ROWS:
+                break
+        self.head += [
+            parse.record(Line(self.files[0], 0, line)) for line in self.retyped(reader, lines)
+        ]
+        self.own_notes = list(reader.notes) + stream.notes
+        good = [row for row in self.head if isinstance(row, dict)]
+        if not good:
+            broken = [row for row in self.head if isinstance(row, Broken)] + self.found
+            raise SourceError(self.nothing(stream, broken))
+        self.found_count = len(self.found)
+        self.head_columns = census.of_values(good)
+
+    def retyped(self, reader: Reader, lines: list[bytes]) -> list[bytes]:
+        """The first rows again, once it is known from all of them what the columns are."""
+        kinds = getattr(reader, "kinds", None)
+        if kinds is None or not lines:
+            return lines
+        again = self.make()
+        again.kinds = kinds  # type: ignore[attr-defined]
+        fresh: list[bytes] = []
+        for row in again.rows(Stream(self.files[0])):
+            if isinstance(row, bytes):
+                fresh.append(row)
+                if len(fresh) == len(lines):
+                    break
+        return fresh
+
+    def nothing(self, stream: Stream, broken: list[Broken]) -> str:
+        path = self.files[0]
+        if broken:
+            first = broken[0]
+            place = f", line {first.line}" if first.line else ""
+            return f"{first.file}{place}: {first.reason}; no row could be read."
+        if stream.damage:
+            return f"{path}: {stream.damage}, and no row comes before; fetch or write it anew."
+        return f"{path} has no rows; choose a source that has some."
+
+    # --- what is there by now -------------------------------------------------------------------
+
+    @property
+    def columns(self) -> list[Column]:
+        return self.inner.columns if self.inner else self.head_columns
+
+    @property
+    def count(self) -> int:
+        return self.inner.count if self.inner else len(self.head)
+
+    @property
+    def complete(self) -> bool:
+        return self.inner is not None and self.inner.complete
+
+    @property
+    def broken(self) -> list[Broken]:
+        return (self.found + (self.inner.broken if self.inner else []))[:NAMED]
+
+    @property
+    def broken_count(self) -> int:
+        return self.found_count + (self.inner.broken_count if self.inner else 0)
+
+    @property
+    def notes(self) -> list[str]:
+        return self.own_notes + (self.inner.notes if self.inner else [])
+
+    def broken_numbers(self) -> "numpy.ndarray[Any, Any]":
+        import numpy
+
+        return self.inner.broken_numbers() if self.inner else numpy.empty(0, numpy.int64)
+
+    def read(self, start: int, stop: int) -> list[Record]:
+        if self.inner:
+            return self.inner.read(start, stop)
+        return self.head[max(0, start) : max(0, stop)]
+
+    def take(self, numbers: Sequence[int]) -> list[Record]:
+        if self.inner:
+            return self.inner.take(numbers)
+        if any(not 0 <= number < len(self.head) for number in numbers):
+            raise IndexError(f"{len(self.head)} rows are known by now")
+        return [self.head[int(number)] for number in numbers]
+
+    def relation(self, connection: "duckdb.DuckDBPyConnection", names: Sequence[str]) -> str:
+        if self.inner is None:
+            raise SourceError(f"{self.files[0].name} is still being converted; wait until it is.")
+        return self.inner.relation(connection, names)
+
+    # --- all of it ------------------------------------------------------------------------------
+
+    def index(self, advance: Advance, stopped: threading.Event) -> None:
+        while not self.lock.acquire(timeout=0.05):
+            if stopped.is_set():
+                return
+        try:
+            whole = float(self.size)
+            if self.inner is None:
+                about = self.convert(lambda done: advance(0.8 * done, whole), stopped)
+                if not self.adopt(about):
+                    raise SourceError(f"What was made of {self.files[0]} is gone; open it again.")
+            if self.inner is not None and not self.inner.complete:
+                self.inner.index(
+                    lambda done, of: advance(whole * (0.8 + 0.2 * done / max(of, 1)), whole),
+                    stopped,
+                )
+        except Stopped:
+            return
+        finally:
+            self.lock.release()
+
+    def adopt(self, about: dict[str, Any]) -> bool:
+        """Take over what was converted, unless it is no longer there."""
+        paths = [self.room.folder / name for name in about["files"]]
+        if not all(path.exists() for path in paths):
+            return False
+        inner = JsonLines(paths, self.room, known_as=(self.files, about["keeps_lines"]))
+        self.found = [Broken(*one) for one in about["broken"]]
+        self.found_count = about["broken_count"]
+        self.own_notes = about["notes"]
+        self.inner = inner
+        return True
+
+    def convert(self, advance: Callable[[float], None], stopped: threading.Event) -> dict[str, Any]:
+        """Write all rows into the cache; what is there afterwards.
+
+        Raises:
+            Stopped: when it was given up; nothing is left of it.
+            SourceError: when the disk has no room or the source is gone.
+        """
+        packed = any(Stream(path).packing for path in self.files)
+        needed = self.size * (UNPACKED_GROWTH if packed else GROWTH)
+        self.room.check_space(needed, self.files[0].name)
+        reader = self.make()
+        if hasattr(reader, "strict"):
+            reader.strict = True
+        try:
+            return self.write(reader, advance, stopped)
+        except Widened:  # what its columns are is known now, from all rows
+            reader.notes.clear()
+            return self.write(reader, advance, stopped)
+
+    def write(
+        self, reader: Reader, advance: Callable[[float], None], stopped: threading.Event
+    ) -> dict[str, Any]:
+        found: list[Broken] = []
+        names, notes, count, done, widened = [], list[str](), 0, 0, False
+        for number, path in enumerate(self.files):
+            names.append(f"rows-{number}.jsonl")
+            stream = Stream(path)
+            try:
+                with self.room.written(names[-1]) as file:
+                    for broken in self.lines(
+                        reader, stream, file, lambda at: advance(done + at), stopped
+                    ):
+                        count += 1
+                        if len(found) < NAMED:
+                            found.append(broken)
+            except Widened:
+                widened = True
+            done += stream.position
+            notes += stream.notes
+        if widened:
+            raise Widened
+        about = {
+            "files": names,
+            "keeps_lines": reader.keeps_lines,
+            "broken": [(one.file, one.line, one.reason, one.text) for one in found],
+            "broken_count": count,
+            "notes": list(dict.fromkeys(notes + reader.notes)),
+        }
+        self.room.keep("conversion", about, {})
+        return about
+
+    def lines(
+        self,
+        reader: Reader,
+        stream: Stream,
+        file: Any,
+        advance: Callable[[float], None],
+        stopped: threading.Event,
+    ) -> Iterator[Broken]:
+        """Write a file's rows; what is broken comes out."""
+        line = 0
+        for line, row in enumerate(reader.rows(stream), 1):
+            if isinstance(row, Broken):
+                yield row
+            else:
+                file.write(row)
+                file.write(b"\n")
+            if line % LOOKED_AT == 0:
+                if stopped.is_set():
+                    raise Stopped
+                advance(stream.position)
+        if stopped.is_set():
+            raise Stopped
+        if stream.damage:
+            place = line if reader.keeps_lines else 0
+            yield Broken(
+                str(stream.path), place, f"{stream.damage}; what comes before is shown", ""
+            )
