@@ -12,6 +12,7 @@ from typing import Any
 
 from workbench.data.prompting import (
     IGNORED,
+    MARK,
     Example,
     PromptError,
     RefusedTurnsError,
@@ -176,46 +177,52 @@ class Conversation:
     ) -> list[Span]:
         """Where in the rendered text the assistant's answers are, each with its end."""
         found: list[Span] = []
+        begin = 0
         for index, turn in enumerate(turns):
             if turn["role"] != "assistant":
                 continue
-            start, stop = self.span(text, turns[: index + 1], tools, found[-1][1] if found else 0)
-            found.append((start, self.closed(text, start, stop)))
-        spoken = [n for n, turn in enumerate(turns) if turn["role"] == "assistant"]
-        return [
-            span
-            for index, span in zip(spoken, found, strict=True)
-            if index >= after and trained(turns[index])
-        ]
+            start, stop = self.span(text, turns, tools, index)
+            start = max(start, begin)
+            begin = stop = self.closed(text, start, max(start, stop))
+            if index >= after and trained(turn):
+                found.append((start, stop))
+        return found
 
-    def span(self, text: str, turns: list[Turn], tools: list[Any] | None, begin: int) -> Span:
-        """Where the last of the turns is, looked for from `begin` on."""
+    def span(self, text: str, turns: list[Turn], tools: list[Any] | None, index: int) -> Span:
+        """Where the turn of that index is, which is the assistant's."""
+        start = stop = 0
         try:
             # A template may write the beginning of the answer's turn in other words (an empty
             # thought, say): the answer begins where the two differ.
-            start = shared(self.render(turns[:-1], tools, head=True), text) if turns[1:] else 0
-            stop = shared(self.render(turns, tools), text)
+            start = shared(self.render(turns[:index], tools, head=True), text) if index else 0
+            until = self.render(turns[: index + 1], tools)
+            stop = shared(until, text)
+            if start < stop == len(until) and index:
+                return start, stop
         except PromptError:
-            start = stop = 0
-        content = turns[-1]["content"].strip()
-        if begin < start < stop or (begin == start < stop and turns[1:]):
+            pass
+        # Turns further on change what is written here: what another content would change is it.
+        content = turns[index]["content"]
+        if not content.strip() or "tool_calls" in turns[index]:
             return start, stop
-        # Turns further on change what the template writes here: the content itself is looked for.
-        at = text.find(content, begin) if content else -1
-        return (at, at + len(content)) if at >= 0 else (begin, begin)
+        other = [*turns[:index], {**turns[index], "content": MARK}, *turns[index + 1 :]]
+        before, mark, behind = self.render(other, tools).partition(MARK)
+        if mark and text.endswith(behind) and len(before) <= len(text) - len(behind):
+            begins = shared(before, text)
+            return (start if 0 < start < begins else begins), len(text) - len(behind)
+        at = text.find(content.strip(), start)
+        return (at, at + len(content.strip())) if at >= 0 else (start, stop)
 
     def closed(self, text: str, start: int, stop: int) -> int:
         """The end of an answer with the token that ends it, and nothing after that."""
-        said = text[start:stop]
-        bare = said.rstrip()
+        bare = text[start:stop].rstrip()
         if any(bare.endswith(one) for one in self.special):
             return start + len(bare)
-        for one in self.special:
-            if text.startswith(one, stop) and self.tokenizer.convert_tokens_to_ids(one) in (
-                self.tokenizer.eos_token_id,
-                *end_of_turn(self.tokenizer),
-            ):
-                return stop + len(one)
+        ends = (self.tokenizer.eos_token_id, *end_of_turn(self.tokenizer))
+        for name in self.special:
+            closing = re.compile(rf"\s*{re.escape(name)}").match(text, stop)
+            if closing and self.tokenizer.convert_tokens_to_ids(name) in ends:
+                return closing.end()
         return stop
 
     def plain(self, turns: list[Turn], after: int) -> tuple[list[int], list[int]]:

@@ -179,7 +179,10 @@ def prompt_ids(
         )
     shape = as_roles(found, values)
     if "messages" not in shape:
-        return encode_turns(tokenizer, wordings.with_system(turns_in(shape), prompt))
+        before = wordings.with_system(turns_in(shape), prompt)
+        if isinstance(shape.get("chosen", ""), str) and found.format == "preference":
+            return encode_turns(tokenizer, before)
+        return Conversation(tokenizer).head(before)
     turns = wordings.with_system(shape["messages"], prompt)
     last = max((n for n, turn in enumerate(turns) if turn["role"] == "assistant"), default=-1)
     if last < 1:
