@@ -1,19 +1,289 @@
-"""Which rows are trained on and which are measured on.
+"""Which rows are trained on and which are measured on, and which are not used at all.
 
-Knows rows and their content; not where they come from.
+Knows rows by their numbers; not where they come from.
 """
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from workbench.catalogue import SourceError
+from workbench.catalogue import Report, SourceError
+from workbench.data import engine, expressions, holdout, scans
+from workbench.data.table import Table
+from workbench.session import DatasetSettings
 
 if TYPE_CHECKING:
     import datasets
+    import numpy
 
-OWN_SPLITS = ("validation", "valid", "dev", "evaluation", "eval", "test")
+    from workbench.data.sources import Source
+
+    Array = numpy.ndarray[Any, Any]
+
 HELD_OUT = 20  # one row in so many
+OWN_SPLITS = ("validation", "valid", "dev", "evaluation", "eval", "test")
+NAMED = 3  # rows that a note names
+
+
+@dataclass(frozen=True)
+class Division:
+    """The rows of a split by what they are for. Numbers are sorted; of int32 where that is enough,
+    so take `int(number)` before reckoning with one."""
+
+    table: Table  # the split looked at and trained on
+    train: "Array"  # numbers of `table` to train on
+    evaluation_table: Table | None  # `table` itself where rows of it are held out
+    evaluation: "Array"  # numbers of `evaluation_table`
+    left_out: "Array"  # of `table`, by where, leave_out and leave_out_rows
+    words: str  # where the evaluation rows come from; empty: there are none
+    notes: list[str]
+    settings: DatasetSettings
+
+
+def divide(
+    source: "Source", settings: DatasetSettings, stopped: threading.Event, report: Report
+) -> Division:
+    """The sides of a source; reads to the end what was not yet read. Where the source has a split
+    to measure on and nothing is left out, no row is looked at.
+
+    Raises:
+        SourceError: when a split or a column is not there, a split is empty, or no row is left.
+        Stopped: once `stopped` is set.
+    """
+
+    table = whole(source, settings.split, stopped, report)
+    if table.count == len(table.broken_numbers()):
+        where = f'The split "{settings.split}" of ' if len(source.tables) > 1 else ""
+        raise SourceError(
+            f"{where}{source.description} has no rows; choose a source that has some."
+        )
+    other = other_split(source, settings, stopped, report)
+    used = good(table)
+    notes: list[str] = []
+    out = used & unwanted(table, settings, stopped, report, notes)
+    used &= ~out
+    apart = used & False
+    evaluation, measured, words = numbers(apart), None, ""
+    if other:
+        measured = table if other == settings.split else whole(source, other, stopped, report)
+        same = ": the rows trained on, so the measure flatters" if measured is table else ""
+        words = f"split {other}{same}"
+        evaluation = numbers(used)
+        if measured is not table:
+            compatible(source, settings.split, other)
+            evaluation = numbers(to_measure(measured, settings, other, stopped, report))
+    elif settings.evaluation_count or settings.evaluation_share:
+        apart = holdout.hold_out(table, settings, used, stopped, report)
+        evaluation = numbers(apart)
+        if len(evaluation):
+            measured, words = table, in_words(settings, len(evaluation))
+    train = used & ~apart
+    if "overlap" in settings.leave_out and measured is not None and other != settings.split:
+        from workbench.data import problems
+
+        common = problems.overlap(table, numbers(train), measured, evaluation, stopped, report)
+        train[common], out[common] = False, True
+    if not train.any():
+        raise SourceError(
+            f"No row of {source.description} is left to train on: all are left out; change "
+            "dataset.where, leave_out or leave_out_rows."
+        )
+    return Division(
+        table=table,
+        train=numbers(train),
+        evaluation_table=measured,
+        evaluation=evaluation,
+        left_out=numbers(out),
+        words=words,
+        notes=notes,
+        settings=settings,
+    )
+
+
+def whole(source: "Source", split: str, stopped: threading.Event, report: Report) -> Table:
+    """A split's table, read to its end."""
+    table = source.table(split)
+    if not table.complete:
+        table.index(lambda done, total: report("reading the dataset", done, total, "B"), stopped)
+    if not table.complete:
+        raise engine.Stopped
+    return table
+
+
+def other_split(
+    source: "Source", settings: DatasetSettings, stopped: threading.Event, report: Report
+) -> str:
+    """The split to measure on: as the session says, or the source's own; empty: there is none.
+
+    Raises:
+        SourceError: where the session's is not there or has no rows.
+    """
+    if wanted := settings.evaluation_split:
+        table = whole(source, wanted, stopped, report)
+        if table.count == len(table.broken_numbers()):
+            raise SourceError(
+                f'The split "{wanted}" of {source.description} has no rows; set evaluation_split '
+                "to another."
+            )
+        return wanted
+    for name in OWN_SPLITS:
+        if name in source.tables and name != settings.split:
+            table = whole(source, name, stopped, report)
+            if table.count > len(table.broken_numbers()):
+                return name
+    return ""
+
+
+def compatible(source: "Source", split: str, other: str) -> None:
+    """
+    Raises:
+        SourceError: where the other split lacks a column of the one trained on.
+    """
+    names = [column.name for column in source.table(other).columns]
+    for column in source.table(split).columns:
+        if column.name not in names and column.type != "empty":
+            raise SourceError(
+                f'The split "{other}" of {source.description} lacks the column "{column.name}" '
+                f'that "{split}" has; it has {", ".join(names)}. Set evaluation_split to another.'
+            )
+
+
+def to_measure(
+    table: Table, settings: DatasetSettings, name: str, stopped: threading.Event, report: Report
+) -> "Array":
+    """For each row of another split, whether it is measured on. Problems stay in: what is measured
+    on is as its makers gave it; `where` says what the task is, so it counts there, too."""
+    used = good(table)
+    if settings.where.strip():
+        used &= true_of(table, settings.where, stopped, report)
+    if not used.any():
+        raise SourceError(
+            f'dataset.where is true of no row of the split "{name}"; change it or evaluation_split.'
+        )
+    return used
+
+
+def good(table: Table) -> "Array":
+    """For each row whether it could be read."""
+    import numpy
+
+    found = numpy.ones(table.count, bool)
+    found[table.broken_numbers()] = False
+    return found
+
+
+def unwanted(
+    table: Table,
+    settings: DatasetSettings,
+    stopped: threading.Event,
+    report: Report,
+    notes: list[str],
+) -> "Array":
+    """For each row whether the session leaves it out, whatever side it would be on."""
+    import numpy
+
+    out = numpy.zeros(table.count, bool)
+    if settings.where.strip():
+        out |= ~true_of(table, settings.where, stopped, report)
+    for kind in settings.leave_out:
+        from workbench.data import problems  # here: most sessions leave nothing out
+
+        if kind != "overlap":
+            out[problems.rows_of(kind, table, settings, stopped, report)] = True
+    out[single_rows(table, settings.leave_out_rows, notes)] = True
+    return out
+
+
+def true_of(table: Table, where: str, stopped: threading.Event, report: Report) -> "Array":
+    """For each row whether an expression is true of it.
+
+    Raises:
+        SourceError: where the expression cannot be understood.
+    """
+    import numpy
+
+    found = numpy.zeros(table.count, bool)
+    try:
+        condition = expressions.condition(where, table.columns)
+    except expressions.QueryError as error:
+        raise SourceError(f"dataset.where: {error}") from None
+    for start, batch in scans.scan(table, condition.columns, [condition.sql], stopped):
+        report("choosing rows", start, table.count, "rows")
+        found[start : start + batch.num_rows] = scans.numbers(batch.column(0))
+    return found
+
+
+def single_rows(table: Table, keys: list[str], notes: list[str]) -> list[int]:
+    """The rows of these keys that are still what they were; `notes` says of the others."""
+    wanted: dict[int, str] = {}
+    lost = []
+    for key in keys:
+        number, _, _ = key.partition(":")
+        if number.isdecimal() and int(number) < table.count:
+            wanted[int(number)] = key
+        else:
+            lost.append(key)
+    found = []
+    for row, record in zip(wanted, table.take(list(wanted)), strict=True):
+        if isinstance(record, dict) and row_key(row, record) == wanted[row]:
+            found.append(row)
+        else:
+            lost.append(wanted[row])
+    if lost:
+        rows = [key.partition(":")[0] for key in lost]
+        spoken = [f"{int(row) + 1:,}" if row.isdecimal() else repr(row) for row in rows[:NAMED]]
+        more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+        notes.append(
+            f"leave_out_rows names row {', '.join(spoken)}{more}, which is not there any more or "
+            "holds something else now; it is not left out."
+            if len(lost) == 1
+            else f"leave_out_rows names rows {', '.join(spoken)}{more}, which are not there any "
+            "more or hold something else now; they are not left out."
+        )
+    return found
+
+
+def row_key(number: int, values: dict[str, Any]) -> str:
+    """What names a row in `leave_out_rows`: its number and a hash of what it holds."""
+    there = {
+        # 2 and 2.0 are the same number, whatever the other rows have.
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in values.items()
+        if value is not None
+    }
+    text = json.dumps(there, sort_keys=True, default=repr, ensure_ascii=False)
+    digest = hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
+    return f"{number}:{digest.hexdigest()[:16]}"
+
+
+def numbers(mask: "Array") -> "Array":
+    """The numbers of the rows that a mask is true of."""
+    import numpy
+
+    return numpy.flatnonzero(mask).astype(scans.small_integers(len(mask)))
+
+
+def in_words(settings: DatasetSettings, held: int) -> str:
+    """How rows were held out."""
+    share = settings.evaluation_share
+    if settings.evaluation_count:
+        said = f"{held:,} rows of {settings.split}"
+    elif settings.group_by:
+        said = f"{held:,} rows of {settings.split} ({100 * share:.3g} % of the groups)"
+    elif abs(1 / share - round(1 / share)) < 1e-9:
+        said = f"1 row in {round(1 / share)} of {settings.split}"
+    else:
+        said = f"{100 * share:.3g} % of the rows of {settings.split}"
+    by = "by content"
+    if settings.group_by:
+        by = f"by {settings.group_by}, each of its values on one side"
+    evenly = f", the same share of each {settings.stratify_by}" if settings.stratify_by else ""
+    return f"{said}, held out {by}{evenly}"
+
+
+# --- of `datasets` tables -------------------------------------------------------------------------
 
 
 def pick(splits: "dict[str, datasets.Dataset]", wanted: str, source: str) -> "datasets.Dataset":

@@ -1,0 +1,148 @@
+"""Looking at all rows of a table: the values of SQL expressions, in order, a batch at a time.
+
+The batches come while DuckDB reads on, on all cores. None of them asks for `ROW`: the number of a
+row is its place, and numbering rows in SQL would bind the whole query to one core.
+"""
+
+import difflib
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.catalogue import SourceError
+from workbench.data import engine
+from workbench.data.table import ROW, SQL_TYPES, Column, Table
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy
+    import pyarrow
+
+    Array = numpy.ndarray[Any, Any]
+
+BATCH = 100_000  # rows; the most that one batch has
+
+
+def scan(
+    table: Table,
+    columns: Iterable[str],
+    expressions: Sequence[str],
+    stopped: threading.Event,
+    connection: "duckdb.DuckDBPyConnection | None" = None,
+) -> "Iterator[tuple[int, pyarrow.RecordBatch]]":
+    """The number of the first row of each batch, and its values of the SQL `expressions`.
+
+    `columns` are those that the expressions name.
+
+    Raises:
+        Stopped: once `stopped` is set.
+        SourceError: where the source cannot be read to its end.
+        duckdb.Error: where an expression cannot be computed.
+    """
+    import duckdb
+
+    own = connection or engine.connect()
+    start = 0
+    try:
+        with engine.giving_up(own, stopped):
+            rows = own.sql(f"SELECT {', '.join(expressions)} FROM {relation(table, own, columns)}")
+            for batch in rows.to_arrow_reader(BATCH):
+                if stopped.is_set():
+                    raise engine.Stopped
+                yield start, batch
+                start += batch.num_rows
+    except (duckdb.IOException, OSError) as error:
+        raise SourceError(
+            f"The source cannot be read any more ({first_line(error)}); open it again."
+        ) from error
+    finally:
+        if connection is None:
+            own.close()
+    if table.complete and start != table.count:
+        raise SourceError(
+            f"The source was changed while it was read: it had {table.count:,} rows and has "
+            f"{start:,} now; open it again."
+        )
+
+
+def relation(table: Table, connection: "duckdb.DuckDBPyConnection", columns: Iterable[str]) -> str:
+    """What may stand after FROM: the rows, with `ROW` and the columns by their `reference`."""
+    names = list(dict.fromkeys(columns))
+    aliases = ", ".join([engine.name(ROW), *map(reference, names)])
+    return f"{table.relation(connection, names)} AS source({aliases})"
+
+
+def reference(column: str) -> str:
+    """A column's name in SQL, where names that differ in case only would be the same."""
+    if column == column.lower():
+        return engine.name(column)
+    code = hashlib.md5(column.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+    return engine.name(f"{column}⟨{code[:8]}⟩")
+
+
+def numbers(array: "pyarrow.Array") -> "Array":
+    """A column of a batch as numpy, what is NULL as 0 or false."""
+    if array.null_count:
+        array = array.fill_null(False if str(array.type) == "bool" else 0)
+    found: Array = array.to_numpy(zero_copy_only=False)
+    return found
+
+
+def small_integers(count: int) -> str:
+    """The numpy type for numbers of so many rows: half of the memory where that is enough."""
+    return "int32" if count < 1 << 31 else "int64"
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def known(table: Table, wanted: str, setting: str) -> Column:
+    """The column of this name.
+
+    Raises:
+        SourceError: where there is none, naming the `setting` that asks for it and a close name.
+    """
+    for column in table.columns:
+        if column.name == wanted:
+            return column
+    names = [column.name for column in table.columns]
+    close = difflib.get_close_matches(wanted, names, 1)
+    hint = f'did you mean "{close[0]}"?' if close else f"there is {', '.join(names[:20])}."
+    raise SourceError(f'There is no column "{wanted}" for {setting}; {hint}')
+
+
+# --- values as text ------------------------------------------------------------------------------
+
+
+def as_text(column: Column) -> str:
+    """SQL: a value as text, the same whatever type the other rows give the column; NULL where it
+    is missing."""
+    name = reference(column.name)
+    kind = SQL_TYPES[column.type]
+    if kind == "VARCHAR":
+        return name
+    if kind == "JSON":
+        return f"({name} ->> '$')"
+    if kind == "DOUBLE":  # 2 is "2" also where another row has 2.5
+        whole = f"{name} = trunc({name}) AND abs({name}) < 1e15"
+        return f"(CASE WHEN {whole} THEN {name}::BIGINT::VARCHAR ELSE {name}::VARCHAR END)"
+    return f"{name}::VARCHAR"
+
+
+def content(columns: Iterable[Column]) -> str:
+    """SQL: all that is in a row as one text: columns by name, what is missing left out. Two rows
+    have the same where and only where they hold the same."""
+    parts = [
+        # The length says where a value ends, whatever is in it.
+        f"{engine.text(column.name)} || chr(31) || strlen({as_text(column)}) || ':' || "
+        f"{as_text(column)} || chr(30)"
+        for column in sorted(columns, key=lambda one: one.name)
+    ]
+    return f"concat({', '.join(parts)})" if parts else "''"
+
+
+def fixed_hash(text: str, seed: int) -> str:
+    """SQL: a hash (UBIGINT) of a text that no version of anything changes."""
+    return f"md5_number_lower({engine.text(f'{seed}:')} || {text})"
