@@ -170,12 +170,11 @@ def by_engine(
     """
     import numpy
 
-    kinds = " ".join(f"WHEN '{name}' THEN {bits}" for name, bits in CODES.items())
     bits = dict.fromkeys(names, 0)
     words: dict[int, int] = {}  # of 64 rows each: which are broken
     twice: list[int] = []
     with engine.connect() as connection, progress(connection, advance):
-        rows_seen, strange = one_pass(connection, table, bits, words, kinds, stopped)
+        rows_seen, strange = one_pass(connection, table, bits, words, stopped)
         if rows_seen != table.count:
             return None
         late = [key for keys in strange for key in keys if key not in bits]
@@ -184,7 +183,7 @@ def by_engine(
             return None
         if late:
             more = dict.fromkeys(late, 0)
-            one_pass(connection, table, more, {}, kinds, stopped)
+            one_pass(connection, table, more, {}, stopped)
             bits |= more
         if any(len(set(keys)) < len(keys) for keys in strange):
             rows = engine.ask(
@@ -206,11 +205,11 @@ def one_pass(
     table: "JsonLines",
     bits: dict[str, int],
     words: dict[int, int],
-    kinds: str,
     stopped: threading.Event,
 ) -> tuple[int, list[list[str]]]:
     """How many rows DuckDB sees, and the lists of keys that are not (once each) in `bits`."""
     names = list(bits)
+    kinds = " ".join(f"WHEN '{name}' THEN {code}" for name, code in CODES.items())
     pointers = ", ".join(quoted(pointer(name)) for name in names)
     types = f"json_type(json, [{pointers}]::VARCHAR[])"
     codes = "".join(

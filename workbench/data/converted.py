@@ -7,43 +7,34 @@ Knows when to convert and where to; not the formats (`readers`).
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.catalogue import SourceError
 from workbench.data import census, parse
 from workbench.data.engine import Stopped
+from workbench.data.growing import Growing
 from workbench.data.jsonlines import HEAD, HEAD_ROWS, NAMED, JsonLines
 from workbench.data.kept import Room
 from workbench.data.lines import BLANK, Line
 from workbench.data.readers import Reader, Widened
 from workbench.data.streams import Stream
-from workbench.data.table import Advance, Broken, Column, Record
-
-if TYPE_CHECKING:
-    import duckdb
-    import numpy
+from workbench.data.table import Advance, Broken, Table
 
 GROWTH = 1.6  # bytes of JSON Lines for a byte of another text, about
 UNPACKED_GROWTH = 8  # for a byte of a packed one
 LOOKED_AT = 1000  # rows between two looks at whether to stop
 
 
-class Converted:
-    """Rows of files of one format. Its head is in memory until all of it was converted."""
+class Converted(Growing):
+    """Rows of files of one format."""
 
     def __init__(self, files: Sequence[Path], room: Room, make: Callable[[], Reader]) -> None:
-        self.files, self.room, self.make = list(files), room, make
-        self.fingerprint = room.fingerprint
-        self.size = sum(path.stat().st_size for path in files)
-        self.inner: JsonLines | None = None
-        self.head: list[Record] = []
-        self.head_columns: list[Column] = []
-        self.found: list[Broken] = []  # broken places without a number
-        self.found_count = 0
-        self.own_notes: list[str] = []
-        self.lock = threading.Lock()
-        kept = room.kept("conversion")
-        if kept is None or not self.adopt(kept[0]):
+        size = sum(path.stat().st_size for path in files)
+        super().__init__(files[0].name, room.fingerprint, size)
+        self.files, self.room, self.reader = list(files), room, make
+        if kept := room.kept("conversion"):
+            self.inner = self.adopt(kept[0])
+        if self.inner is None:
             self.look()
 
     # --- the beginning --------------------------------------------------------------------------
@@ -54,7 +45,7 @@ class Converted:
         Raises:
             SourceError: where it cannot be rows.
         """
-        reader = self.make()
+        reader = self.reader()
         stream = Stream(self.files[0])
         size = 0
         lines: list[bytes] = []
@@ -87,7 +78,7 @@ class Converted:
         kinds = getattr(reader, "kinds", None)
         if kinds is None or not lines:
             return lines
-        again = self.make()
+        again = self.reader()
         again.kinds = kinds  # type: ignore[attr-defined]
         fresh: list[bytes] = []
         for row in again.rows(Stream(self.files[0])):
@@ -107,87 +98,24 @@ class Converted:
             return f"{path}: {stream.damage}, and no row comes before; fetch or write it anew."
         return f"{path} has no rows; choose a source that has some."
 
-    # --- what is there by now -------------------------------------------------------------------
-
-    @property
-    def columns(self) -> list[Column]:
-        return self.inner.columns if self.inner else self.head_columns
-
-    @property
-    def count(self) -> int:
-        return self.inner.count if self.inner else len(self.head)
-
-    @property
-    def complete(self) -> bool:
-        return self.inner is not None and self.inner.complete
-
-    @property
-    def broken(self) -> list[Broken]:
-        return (self.found + (self.inner.broken if self.inner else []))[:NAMED]
-
-    @property
-    def broken_count(self) -> int:
-        return self.found_count + (self.inner.broken_count if self.inner else 0)
-
-    @property
-    def notes(self) -> list[str]:
-        return self.own_notes + (self.inner.notes if self.inner else [])
-
-    def broken_numbers(self) -> "numpy.ndarray[Any, Any]":
-        import numpy
-
-        return self.inner.broken_numbers() if self.inner else numpy.empty(0, numpy.int64)
-
-    def read(self, start: int, stop: int) -> list[Record]:
-        if self.inner:
-            return self.inner.read(start, stop)
-        return self.head[max(0, start) : max(0, stop)]
-
-    def take(self, numbers: Sequence[int]) -> list[Record]:
-        if self.inner:
-            return self.inner.take(numbers)
-        if any(not 0 <= number < len(self.head) for number in numbers):
-            raise IndexError(f"{len(self.head)} rows are known by now")
-        return [self.head[int(number)] for number in numbers]
-
-    def relation(self, connection: "duckdb.DuckDBPyConnection", names: Sequence[str]) -> str:
-        if self.inner is None:
-            raise SourceError(f"{self.files[0].name} is still being converted; wait until it is.")
-        return self.inner.relation(connection, names)
-
     # --- all of it ------------------------------------------------------------------------------
 
-    def index(self, advance: Advance, stopped: threading.Event) -> None:
-        while not self.lock.acquire(timeout=0.05):
-            if stopped.is_set():
-                return
-        try:
-            whole = float(self.size)
-            if self.inner is None:
-                about = self.convert(lambda done: advance(0.8 * done, whole), stopped)
-                if not self.adopt(about):
-                    raise SourceError(f"What was made of {self.files[0]} is gone; open it again.")
-            if self.inner is not None and not self.inner.complete:
-                self.inner.index(
-                    lambda done, of: advance(whole * (0.8 + 0.2 * done / max(of, 1)), whole),
-                    stopped,
-                )
-        except Stopped:
-            return
-        finally:
-            self.lock.release()
+    def make(self, advance: Advance, stopped: threading.Event) -> Table:
+        about = self.convert(lambda done: advance(done, self.size), stopped)
+        if found := self.adopt(about):
+            return found
+        raise SourceError(f"What was made of {self.name} is gone; open it again.")
 
-    def adopt(self, about: dict[str, Any]) -> bool:
-        """Take over what was converted, unless it is no longer there."""
+    def adopt(self, about: dict[str, Any]) -> JsonLines | None:
+        """What was converted, unless it is no longer there."""
         paths = [self.room.folder / name for name in about["files"]]
         if not all(path.exists() for path in paths):
-            return False
+            return None
         inner = JsonLines(paths, self.room, known_as=(self.files, about["keeps_lines"]))
         self.found = [Broken(*one) for one in about["broken"]]
         self.found_count = about["broken_count"]
         self.own_notes = about["notes"]
-        self.inner = inner
-        return True
+        return inner
 
     def convert(self, advance: Callable[[float], None], stopped: threading.Event) -> dict[str, Any]:
         """Write all rows into the cache; what is there afterwards.
@@ -199,7 +127,7 @@ class Converted:
         packed = any(Stream(path).packing for path in self.files)
         needed = self.size * (UNPACKED_GROWTH if packed else GROWTH)
         self.room.check_space(needed, self.files[0].name)
-        reader = self.make()
+        reader = self.reader()
         if hasattr(reader, "strict"):
             reader.strict = True
         try:
@@ -216,11 +144,13 @@ class Converted:
         for number, path in enumerate(self.files):
             names.append(f"rows-{number}.jsonl")
             stream = Stream(path)
+
+            def told(at: float, before: int = done) -> None:
+                advance(before + at)
+
             try:
                 with self.room.written(names[-1]) as file:
-                    for broken in self.lines(
-                        reader, stream, file, lambda at: advance(done + at), stopped
-                    ):
+                    for broken in self.lines(reader, stream, file, told, stopped):
                         count += 1
                         if len(found) < NAMED:
                             found.append(broken)

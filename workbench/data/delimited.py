@@ -31,7 +31,7 @@ BOOLEANS = {
 }
 REASONS = {
     "unexpected end of data": "a quote is opened and never closed",
-    "',' expected after '\"'": "a quoted text goes on after its last quote; double the quotes in it",
+    "',' expected after '\"'": "a quoted text goes on after its quote; double the quotes in it",
 }
 WIDER = {"": 0, "boolean": 1, "integer": 2, "number": 3, "text": 4}
 

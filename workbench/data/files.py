@@ -4,16 +4,22 @@ Knows which files belong together and which reader is for which; not what is in 
 """
 
 import hashlib
+import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.catalogue import SourceError
+from workbench.data.arrow import open_arrow
 from workbench.data.converted import Converted
 from workbench.data.jsonlines import JsonLines
 from workbench.data.kept import Room
+from workbench.data.parquet import ParquetTable
 from workbench.data.readers import reader_for
+from workbench.data.streams import packing
 from workbench.data.table import Table
+from workbench.data.unpacked import unpacked
 
 FORMATS = {
     ".jsonl": "JSON Lines",
@@ -41,24 +47,62 @@ def open_files(splits: dict[str, list[Path]], description: str) -> Opened:
     Raises:
         SourceError: naming the file and what is wrong.
     """
+    one_format([path for paths in splits.values() for path in paths], description)
     tables = {split: open_table(paths) for split, paths in splits.items()}
     prints = "".join(table.fingerprint for table in tables.values())
     whole = hashlib.sha256(prints.encode()).hexdigest()[:32] if len(tables) > 1 else prints
     return tables, description, whole
 
 
-def open_table(paths: Sequence[Path]) -> Table:
+def open_folder(folder: Path, description: str) -> Opened:
     """
     Raises:
         SourceError: naming the file and what is wrong.
     """
+    if saved := saved_files(folder):
+        return open_files(saved, description)
+    return open_files(by_split(folder, sorted(folder.rglob("*"))), description)
+
+
+def open_matching(paths: list[Path], description: str) -> Opened:
+    """
+    Raises:
+        SourceError: naming the file and what is wrong.
+    """
+    return open_files(
+        by_split(Path(os.path.commonpath([p.parent for p in paths])), paths), description
+    )
+
+
+def one_format(paths: Sequence[Path], description: str) -> None:
+    """
+    Raises:
+        SourceError: where files are of several formats, or of one that is not known.
+    """
     for path in paths:
         check(path)
-    form = format_of(paths[0]) or ""
+    if len({format_of(path) for path in paths}) > 1:
+        suffixes = sorted({"".join(path.suffixes[-2:]) for path in paths})
+        example = next(path for path in paths if format_of(path) == format_of(paths[0]))
+        raise SourceError(
+            f"{description} holds files of different formats ({', '.join(suffixes)}); name one "
+            f"file of them, or those of one format: {example.parent.name}/*{example.suffix}."
+        )
+
+
+def open_table(paths: Sequence[Path]) -> Table:
+    """The rows of files of one format, one after the other.
+
+    Raises:
+        SourceError: naming the file and what is wrong.
+    """
+    form, room = format_of(paths[0]) or "", Room(paths)
+    if form in ("Parquet", "Arrow"):
+        if any(packing(path) for path in paths):
+            paths = unpacked(paths, room)
+        return ParquetTable(paths, room) if form == "Parquet" else open_arrow(paths, room)
     reader = reader_for(form, paths)
-    if reader is None:
-        return JsonLines(paths, Room(paths))
-    return Converted(paths, Room(paths), type(reader))
+    return Converted(paths, room, type(reader)) if reader else JsonLines(paths, room)
 
 
 def check(path: Path) -> None:
@@ -77,20 +121,27 @@ def check(path: Path) -> None:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def open_folder(folder: Path, description: str, split: str) -> Opened:
-    """
+def saved_files(folder: Path) -> dict[str, list[Path]]:
+    """The files of a folder that `save_to_disk` of the datasets library wrote, by split; empty
+    where it is none.
+
     Raises:
-        SourceError: naming the file and what is wrong.
+        SourceError: where what it says of itself is not there.
     """
-    return open_files(by_split(folder), description)
+    try:
+        if (folder / "dataset_dict.json").is_file():
+            about = json.loads((folder / "dataset_dict.json").read_bytes())
+            return {str(split): listed_files(folder / str(split)) for split in about["splits"]}
+        if (folder / "state.json").is_file():
+            return {"train": listed_files(folder)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{folder} is no whole dataset: {error}; save it anew.") from error
+    return {}
 
 
-def open_matching(paths: list[Path], description: str) -> Opened:
-    """
-    Raises:
-        SourceError: naming the file and what is wrong.
-    """
-    return open_files({"train": paths}, description)
+def listed_files(folder: Path) -> list[Path]:
+    state = json.loads((folder / "state.json").read_bytes())
+    return [folder / Path(one["filename"]).name for one in state["_data_files"]]
 
 
 def format_of(path: Path) -> str | None:
@@ -101,19 +152,19 @@ def format_of(path: Path) -> str | None:
     return FORMATS.get(suffixes[-1]) if suffixes else None
 
 
-def by_split(folder: Path) -> dict[str, list[Path]]:
-    """A folder's files by the split that their names, or their folders' names, tell.
+def by_split(folder: Path, paths: Sequence[Path]) -> dict[str, list[Path]]:
+    """Files in a folder by the split that their names, or their folders' names, tell.
 
     Raises:
         SourceError: when it holds no file that can be read.
     """
-    found = sorted(
+    found = [
         path
-        for path in folder.rglob("*")
+        for path in paths
         if format_of(path)
         and path.is_file()
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-    )
+    ]
     if any(format_of(path) != "text" for path in found):  # then a text is a note or licence
         found = [path for path in found if format_of(path) != "text"]
     if not found:

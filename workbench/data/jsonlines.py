@@ -1,6 +1,5 @@
 """JSON Lines files as a Table, read where they lie."""
 
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.catalogue import SourceError
 from workbench.data import census, engine, jsonquery, parse
-from workbench.data.kept import Room
+from workbench.data.kept import Room, stamp
 from workbench.data.lines import LONGEST, LineIndex
 from workbench.data.table import SQL_TYPES, Advance, Broken, Column, Record
 
@@ -237,15 +236,6 @@ class JsonLines:
         self.broken_count = len(arrays["broken"])
         self.complete = True
         return True
-
-
-def stamp(path: Path) -> tuple[int, int, int, int] | None:
-    """What changes when a file does; None where it is gone."""
-    try:
-        about = os.stat(path)
-    except OSError:
-        return None
-    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def none_good(first: Record) -> str:

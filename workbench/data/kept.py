@@ -137,3 +137,12 @@ def sample(path: Path, size: int, whole: bool) -> bytes:
                 file.seek(start)
                 digest.update(file.read(SAMPLE))
     return digest.digest()
+
+
+def stamp(path: Path) -> tuple[int, int, int, int] | None:
+    """What changes when a file does; None where it is gone."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns

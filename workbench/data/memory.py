@@ -45,7 +45,7 @@ class MemoryTable:
             raise IndexError(f"there are {self.count} rows")
         return [self.rows[int(number)] for number in numbers]
 
-    def index(self, advance: Advance, stopped: threading.Event) -> None:
+    def index(self, advance: Advance, stopped: threading.Event) -> None:  # noqa: ARG002
         return None
 
     def relation(self, connection: "duckdb.DuckDBPyConnection", names: Sequence[str]) -> str:

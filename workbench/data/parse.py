@@ -6,6 +6,7 @@ that a query finds, and the other way round.
 
 import json
 import math
+import re
 from typing import Any
 
 from workbench.data.lines import BLANK, Line
@@ -13,6 +14,7 @@ from workbench.data.table import Broken, Record
 
 SHOWN = 200  # bytes of a broken line that are kept
 CONSTANTS = {"NaN": None, "Infinity": "inf", "-Infinity": "-inf"}
+SPARE_COMMA = re.compile(r",\s*[}\]]")
 SURROGATE = (b"\\ud", b"\\uD")
 
 
@@ -52,7 +54,7 @@ def record(line: Line) -> Record:
     return found if isinstance(found, dict) else broken(line, found)
 
 
-def values(line: bytes) -> dict[str, Any] | str:
+def values(line: bytes) -> dict[str, Any] | str:  # noqa: PLR0911 - a reason each
     """The row that a line is, or the reason why it is none."""
     try:
         text = line.decode()
@@ -67,11 +69,7 @@ def values(line: bytes) -> dict[str, Any] | str:
             json.dumps(row, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         lead = len(text) - len(text.lstrip(" \t\n\r\x0b\x0c"))
-        lenient = (
-            forgiven(text)
-            if ",}" in text.replace(" ", "") or ",]" in text.replace(" ", "")
-            else None
-        )
+        lenient = forgiven(text) if SPARE_COMMA.search(text) else None
         if lenient is None:
             return f"this is not JSON ({error.msg}, at column {error.colno + lead})"
         row = lenient
@@ -82,7 +80,8 @@ def values(line: bytes) -> dict[str, Any] | str:
     if isinstance(row, Twice):
         return f'the column "{row.key}" is there twice; rename one'
     if not isinstance(row, dict):
-        return f'an object such as {{"text": …}} was expected, and this is {line.strip(BLANK)[:40].decode(errors="replace")}'
+        shown = line.strip(BLANK)[:40].decode(errors="replace")
+        return f'an object such as {{"text": …}} was expected, and this is {shown}'
     return row
 
 

@@ -9,7 +9,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench import catalogue
 from workbench.catalogue import Report, SourceError
@@ -86,7 +86,7 @@ def open_source(settings: DatasetSettings, folder: Path, report: Report) -> Sour
             raise SourceError(f"{source} is a model, not a dataset; give the name of a dataset.")
         place = catalogue.fetch(source, report)
         sides = {name: [place / f"{name}.jsonl"] for name in ("train", "evaluation")}
-        return Source(*files.open_files(sides, source), notes=[])
+        return Source(*files.open_files(sides, source))
     path = (folder / Path(source).expanduser()).absolute()
     try:
         if not path.exists() and source.startswith("sessions/"):
@@ -94,7 +94,7 @@ def open_source(settings: DatasetSettings, folder: Path, report: Report) -> Sour
         if path.is_file():
             return Source(*files.open_files({"train": [path]}, source))
         if path.is_dir():
-            return Source(*files.open_folder(path, source, settings.split))
+            return Source(*files.open_folder(path, source))
         if path.exists():
             raise SourceError(f"{path} is neither a file nor a folder; name one of these.")
     except OSError as error:
