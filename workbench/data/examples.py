@@ -151,7 +151,7 @@ def replying(before: list[Turn], answer: list[Turn] | str, name: str) -> Said:
 
 def turns_in(shape: dict[str, Any]) -> list[Turn]:
     """The turns before an answer, with the row's own system text first."""
-    prompt = shape.get("prompt") or []
+    prompt = shape["prompt"]
     turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
     if shape.get("system") and not (turns and turns[0]["role"] == "system"):
         turns.insert(0, {"role": "system", "content": shape["system"]})
