@@ -5,18 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 from peft import get_peft_model_state_dict
-from transformers import Trainer, TrainingArguments, set_seed
-from typing_extensions import override
 
+from tests.training.plain import plain_losses
 from tests.work import PROMPT, Listener, fine_tune, lines, load_tiny, nobody_listens, rows, session
 from workbench import runs
 from workbench.data.prompting import encode_example, encode_prompt
 from workbench.inference.generation import generate
 from workbench.inference.model import LoadedModel
 from workbench.session import GenerationSettings, Prompt
-from workbench.training.adapter import fresh_adapter
 from workbench.training.errors import TrainingError
-from workbench.training.sampler import EpochSampler
 from workbench.training.sft import train
 
 
@@ -38,66 +35,13 @@ def weights(loaded: LoadedModel) -> dict[str, torch.Tensor]:
     return {name: one.clone() for name, one in get_peft_model_state_dict(loaded.model).items()}
 
 
-def plain_losses(loaded: LoadedModel, settings, folder: Path) -> list[float]:
-    """The same fine-tune as plain transformers does it: padded right, every logit computed."""
-    made = session(**settings).training
-    examples = [
-        encode_example(loaded.tokenizer, PROMPT, row, made.max_length) for row in rows().train
-    ]
-
-    def collate(batch):
-        longest = max(len(one["input_ids"]) for one in batch)
-        return {
-            name: torch.tensor([one[name] + [fill] * (longest - len(one[name])) for one in batch])
-            for name, fill in (("input_ids", 0), ("labels", -100), ("attention_mask", 0))
-        }
-
-    class Plain(Trainer):
-        @override
-        def _get_train_sampler(self, train_dataset=None):
-            size = made.per_device_train_batch_size * made.gradient_accumulation_steps
-            lengths = [len(one.input_ids) for one in examples]
-            return EpochSampler(len(examples), size, made.seed, lengths)
-
-    set_seed(made.seed)
-    fresh_adapter(loaded, made)
-    trainer = Plain(
-        model=loaded.model,
-        args=TrainingArguments(
-            output_dir=str(folder),
-            learning_rate=made.learning_rate,
-            num_train_epochs=made.num_train_epochs,
-            per_device_train_batch_size=made.per_device_train_batch_size,
-            gradient_accumulation_steps=made.gradient_accumulation_steps,
-            warmup_steps=made.warmup_steps,
-            logging_steps=1,
-            report_to="none",
-            use_cpu=True,
-            remove_unused_columns=False,
-            save_strategy="no",
-            disable_tqdm=True,
-        ),
-        data_collator=collate,
-        train_dataset=[
-            {
-                "input_ids": one.input_ids,
-                "labels": one.labels,
-                "attention_mask": [1] * len(one.input_ids),
-            }
-            for one in examples
-        ],
-    )
-    trainer.train()
-    return [line["loss"] for line in trainer.state.log_history if "loss" in line]
-
-
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_losses_are_those_of_a_plain_trainer(
     tiny: LoadedModel, folder: Path, tmp_path: Path, accumulation: int
 ) -> None:
     settings = {"num_train_epochs": 2.0, "gradient_accumulation_steps": accumulation}
     run = fine_tune(tiny, tmp_path, "ours", **settings)
-    expected = plain_losses(load_tiny(folder), settings, tmp_path)
+    expected = plain_losses(load_tiny(folder), session(**settings), rows(), tmp_path)
     assert len(expected) == 24 // accumulation
     assert losses(run) == pytest.approx(expected, abs=1e-5)
     assert expected[-1] < expected[0]
