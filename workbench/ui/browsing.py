@@ -213,7 +213,8 @@ class Browsing:
         before, self.opened = self.opened, opened
         if self.again and before and pane.table.total:
             pane.describe(opened)
-            pane.table.renew(opened.columns, opened.types)
+            if not self.app.finding.view:
+                pane.table.renew(opened.columns, opened.types)
             self.take_size()
             self.app.finding.find_again()
         else:
@@ -223,8 +224,9 @@ class Browsing:
         self.app.inspecting.renew()
         for note in opened.notes:
             self.app.note(note)
-        self.read_row()
-        self.render()
+        if not self.app.finding.view:  # else it is read once the view is there again
+            self.read_row()
+            self.render()
 
     def choose_row(self, opened: DatasetOpened) -> int:
         """The row that the session names, or the last one where there are not so many."""

@@ -82,7 +82,7 @@ class Looking(Base):
         opened = self.browsing.opened
         if not opened or not opened.columns:
             return
-        from workbench.ui.screens.columns import ColumnScreen
+        from workbench.ui.screens.picker import ColumnScreen
 
         async def sort(column: str | None) -> None:
             if column is not None:

@@ -13,7 +13,7 @@ from workbench.ui.panes.pane import Pane, keys_of
 from workbench.ui.units import count, duration, plural
 from workbench.ui.views.record import AT_ONCE, progress_lines, row_lines
 from workbench.ui.widgets.asking import HINTS, Ask, Kind
-from workbench.ui.widgets.lines import Bar, Line, Lines, cells, clip, spread, wrap
+from workbench.ui.widgets.lines import Bar, Growing, Line, Lines, cells, clip, spread, wrap
 from workbench.ui.widgets.table import MARKS, Table
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class DatasetPane(Pane):
         self.views: dict[str, Any] = {}  # made when they are looked at first
         self.columns_at_once = AT_ONCE
         self.tabs = Bar(self.draw_tabs, id="views")
-        self.info = Bar(self.draw_info, id="info")
+        self.info = Growing(self.draw_info, id="info")
         self.table = Table(id="rows")
         self.state = Bar(self.draw_state, id="rows-state")
         self.detail = Lines(self.draw, id="row")
@@ -218,6 +218,8 @@ class DatasetPane(Pane):
 
     def found(self) -> None:
         """The rows wanted are there: a filter's field has done its work."""
+        self.row = None
+        self.detail.redraw(to_top=True)
         if self.query("#filter"):
             self.close_field("filter")
             self.go()
@@ -245,8 +247,6 @@ class DatasetPane(Pane):
     def redraw_state(self) -> None:
         self.tabs.redraw()
         self.info.redraw()
-        self.info.styles.height = max(1, len(self.info.lines))
-        self.info.display = bool(self.info.lines)
         self.state.redraw()
         for ask in self.query(Ask):
             ask.redraw()
@@ -291,7 +291,7 @@ class DatasetPane(Pane):
 
     def draw_state(self, width: int) -> list[Line]:
         """Between the table and the row: which rows are shown, and what the signs say."""
-        words = self.bench.finding.words() if self.opened else []
+        words = self.bench.finding.words() if self.opened and not self.query("#filter") else []
         line: Line = [(one_line(text, 300), ink) for text, ink in words]
         if not line and self.opened:
             rows = f"row {count(self.bench.session.layout.row + 1)}"
@@ -300,7 +300,8 @@ class DatasetPane(Pane):
         for mark, (sign, ink, _) in MARKS.items():
             if mark and mark in self.table.pages.marks:
                 signs += [(f" {sign} ", ink), (mark.replace("_", " "), "quiet")]
-        return [spread(clip(line, max(10, width - cells(signs) - 1)), signs, width)]
+        line = clip(line, width)
+        return [spread(line, signs, width) if cells(line) + cells(signs) < width else line]
 
     def draw(self, width: int) -> list[Line]:
         if self.problem:

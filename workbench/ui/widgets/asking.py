@@ -79,9 +79,10 @@ class Ask(Vertical):
         self.redraw()
 
     def redraw(self) -> None:
-        self.error.redraw()
-        self.error.styles.height = len(self.error.lines)
+        width = self.size.width or 40
         self.error.display = bool(self.problem())
+        self.error.styles.height = max(1, len(self.draw(width)))
+        self.error.call_after_refresh(self.error.redraw)
 
     def draw(self, width: int) -> list[Line]:
         problem = self.problem()

@@ -214,8 +214,24 @@ class Bar(Inked):
         return self.strip(self.lines[y] if y < len(self.lines) else [], self.size.width)
 
 
+class Growing(Bar):
+    """Fixed lines that take the room that they need; none where there is nothing to say."""
+
+    def redraw(self) -> None:
+        super().redraw()
+        width = self.size.width or (
+            self.parent.size.width if isinstance(self.parent, Widget) else 0
+        )
+        lines = len(self.draw(width)) if width else 0
+        self.styles.height = max(1, lines)
+        self.display = lines > 0
+
+
 class Lines(Inked, ScrollView, can_focus=True):
     """Lines that scroll. `draw(width)` gives all of them; only changed lines are drawn."""
+
+    # Textual takes default styles from the first base alone, so a ScrollView's must be said again.
+    DEFAULT_CSS = "Lines { overflow-x: hidden; overflow-y: auto; }"
 
     def __init__(
         self, draw: Callable[[int], list[Line]], id: str | None = None, focusable: bool = True
