@@ -7,11 +7,13 @@ row is its place, and numbering rows in SQL would bind the whole query to one co
 import difflib
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from workbench.catalogue import SourceError
 from workbench.data import engine
+from workbench.data.syntax import QueryError
 from workbench.data.table import ROW, SQL_TYPES, Column, Table
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 BATCH = 100_000  # rows; the most that one batch has
+LOOK_SECONDS = 0.2  # between two looks at how far a query is
 
 
 def scan(
@@ -36,26 +39,18 @@ def scan(
     `columns` are those that the expressions name.
 
     Raises:
-        Stopped: once `stopped` is set.
-        SourceError: where the source cannot be read to its end.
-        duckdb.Error: where an expression cannot be computed.
+        Stopped, SourceError, QueryError: as `reading`.
     """
-    import duckdb
-
     own = connection or engine.connect()
     start = 0
     try:
-        with engine.giving_up(own, stopped):
+        with reading(own, stopped):
             rows = own.sql(f"SELECT {', '.join(expressions)} FROM {relation(table, own, columns)}")
             for batch in rows.to_arrow_reader(BATCH):
                 if stopped.is_set():
                     raise engine.Stopped
                 yield start, batch
                 start += batch.num_rows
-    except (duckdb.IOException, OSError) as error:
-        raise SourceError(
-            f"The source cannot be read any more ({first_line(error)}); open it again."
-        ) from error
     finally:
         if connection is None:
             own.close()
@@ -64,6 +59,63 @@ def scan(
             f"The source was changed while it was read: it had {table.count:,} rows and has "
             f"{start:,} now; open it again."
         )
+
+
+@contextmanager
+def reading(connection: "duckdb.DuckDBPyConnection", stopped: threading.Event) -> Iterator[None]:
+    """Within it, what goes wrong in a query is one sentence, and the query can be given up.
+
+    Raises:
+        Stopped: once `stopped` is set.
+        SourceError: where the source cannot be read to its end, or memory is short.
+        QueryError: where a value cannot be computed.
+    """
+    import duckdb
+    import pyarrow
+
+    try:
+        with engine.giving_up(connection, stopped):
+            yield
+    except (duckdb.Error, pyarrow.ArrowException, OSError) as error:
+        # What comes out of a stream of batches is an error of Arrow's, or an OSError without a
+        # number, with DuckDB's words.
+        reason = first_line(error)
+        if "Out of Memory" in reason:
+            raise OutOfMemoryError(
+                "There is too little memory or room on the disk for this; narrow it by a filter."
+            ) from error
+        if isinstance(error, duckdb.IOException) or reason.startswith("IO Error"):
+            raise SourceError(
+                f"The source cannot be read any more ({reason}); open it again."
+            ) from error
+        raise QueryError(f"This cannot be computed: {reason}.") from error
+
+
+class OutOfMemoryError(SourceError):
+    """A query needed more than it may have."""
+
+
+@contextmanager
+def telling(
+    connection: "duckdb.DuckDBPyConnection", advance: Callable[[float], None]
+) -> Iterator[None]:
+    """Within it, `advance` is called with the share (0 … 1) that a query has come to."""
+    over = threading.Event()
+    connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+
+    def watch() -> None:
+        while not over.wait(LOOK_SECONDS):
+            share = connection.query_progress()
+            if 0 <= share <= 100:
+                advance(share / 100)
+
+    watcher = threading.Thread(target=watch, name="telling", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def relation(table: Table, connection: "duckdb.DuckDBPyConnection", columns: Iterable[str]) -> str:

@@ -29,6 +29,10 @@ __all__ = ["QueryError", "View", "find"]
 Tell = Callable[[int, int, int], None]  # rows found, rows looked at, rows there are
 WIDTH = 8  # bytes of a number in the file
 BLOCK = 1_000_000  # numbers written at a time
+SMALL = ("integer", "number", "boolean", "time", "empty")  # types whose values sort in little room
+# Texts are put in order outside of memory, a core at a time: all of it is for the one heap.
+THRIFTY = "SET threads = 1; SET memory_limit = '240MB'"
+COMPARED = 100  # characters by which texts are sorted where the whole ones take too much
 
 
 class View:
@@ -123,8 +127,6 @@ def find(
         QueryError: where the expression or a column is wrong; one sentence.
         SourceError: where the source cannot be read any more.
     """
-    import duckdb
-
     allowed = restricted(table, division, side, problem)
     wish = Search(table, search, where.strip(), allowed, view, stopped, tell)
     try:
@@ -145,8 +147,6 @@ def find(
                 filtered(wish)
     except engine.Stopped:
         return
-    except duckdb.Error as error:
-        raise QueryError(f"This cannot be computed: {scans.first_line(error)}.") from error
     view.complete = not stopped.is_set()
 
 
@@ -206,27 +206,54 @@ def filtered(wish: Search) -> None:
 
 
 def ordered(wish: Search, sort: str, descending: bool) -> None:
-    table, view, allowed = wish.table, wish.view, wish.allowed
+    table = wish.table
     column = next((one for one in table.columns if one.name == sort), None)
     if column is None:
         raise QueryError(f'There is no column "{sort}" to sort by.')
     sql, columns = wanted(table.columns, wish.search, wish.where)
+    if column.type in SMALL:
+        return in_order(wish, sql, [*columns, sort], sort_keys(column), descending=descending)
+    try:
+        return in_order(
+            wish, sql, [*columns, sort], sort_keys(column), descending=descending, settings=THRIFTY
+        )
+    except scans.OutOfMemoryError:
+        wish.view.restart()
+        keys = [f"left({key}, {COMPARED})" for key in sort_keys(column)]
+        return in_order(wish, sql, [*columns, sort], keys, descending=descending, settings=THRIFTY)
+
+
+def in_order(
+    wish: Search,
+    sql: str,
+    columns: list[str],
+    keys: list[str],
+    *,
+    descending: bool,
+    settings: str = "",
+) -> None:
+    table, view, allowed = wish.table, wish.view, wish.allowed
     connection = engine.connect()
     try:
-        with engine.giving_up(connection, wish.stopped):
-            source = scans.relation(table, connection, [*columns, sort])
+        with scans.reading(connection, wish.stopped):
+            connection.execute(settings)
+            source = scans.relation(table, connection, columns)
             way = "DESC" if descending else "ASC"
-            keys = [f"{key} {way} NULLS LAST" for key in sort_keys(column)]
+            order = ", ".join(f"{key} {way} NULLS LAST" for key in keys)
             row = engine.name(ROW)
             found = connection.sql(
-                f"SELECT {row} FROM {source} WHERE {sql} ORDER BY {', '.join(keys)}, {row}"
+                f"SELECT {row} FROM {source} WHERE {sql} ORDER BY {order}, {row}"
             )
-            for batch in found.to_arrow_reader(scans.BATCH):
-                numbers = scans.numbers(batch.column(0))
-                view.extend(numbers if allowed is None else numbers[allowed[numbers]])
-                wish.tell(view.count, table.count, table.count)
+            with scans.telling(
+                connection,
+                lambda share: wish.tell(view.count, int(share * table.count), table.count),
+            ):
+                for batch in found.to_arrow_reader(scans.BATCH):
+                    numbers = scans.numbers(batch.column(0))
+                    view.extend(numbers if allowed is None else numbers[allowed[numbers]])
     finally:
         connection.close()
+    wish.tell(view.count, table.count, table.count)
 
 
 def sort_keys(column: Column) -> list[str]:
