@@ -1,16 +1,18 @@
 import threading
 
-import datasets
+import numpy
 import pytest
 import torch
 
 from tests.tiny import reviews
 from tests.work import PROMPT, load_tiny, nobody_listens, rows
+from workbench.data.formats import recognise
 from workbench.data.prompting import PromptError, encode_answer, encode_prompt, end_of_turn
+from workbench.data.sources import Selection, memory_table
 from workbench.inference.choice import score_labels, score_whole, with_ends
 from workbench.inference.evaluation import evaluate, wilson
 from workbench.inference.model import LoadedModel
-from workbench.session import EvaluationSettings, Prompt
+from workbench.session import DatasetSettings, EvaluationSettings, Prompt
 
 STARS = Prompt(name="stars", template="{{ text }} Stars?", completion="{{ stars }}")
 
@@ -18,6 +20,10 @@ STARS = Prompt(name="stars", template="{{ text }} Stars?", completion="{{ stars 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return load_tiny(tmp_path_factory.mktemp("models"))
+
+
+def selected(rows: list[dict]) -> Selection:
+    return Selection(memory_table(rows), numpy.arange(len(rows)))
 
 
 def measure(loaded: LoadedModel, table, prompt: Prompt = PROMPT, stopped=None, **settings):
@@ -73,14 +79,12 @@ def test_a_label_that_begins_another_is_told_apart_by_its_end() -> None:
 
 
 def test_accuracy_and_confusion_are_those_of_a_plain_loop(tiny: LoadedModel) -> None:
-    table = datasets.Dataset.from_list(
-        [{**one, "stars": str(i % 3)} for i, one in enumerate(reviews(30))]
-    )
+    table = selected([{**one, "stars": str(i % 3)} for i, one in enumerate(reviews(30))])
     found = measure(tiny, table, STARS, batch_size=7, rows=25)
     labels = ["0", "1", "2"]
     expected = [[0] * 3 for _ in range(3)]
     ids = [encode_answer(tiny.tokenizer, STARS, label) for label in labels]
-    for row in table.select(range(25)):
+    for row in table[:25]:
         prompt = encode_prompt(tiny.tokenizer, STARS, row)
         scores = [log_probability(tiny, prompt, label) for label in ids]
         expected[labels.index(row["stars"])][scores.index(max(scores))] += 1
@@ -92,10 +96,10 @@ def test_accuracy_and_confusion_are_those_of_a_plain_loop(tiny: LoadedModel) -> 
 
 
 def test_answers_that_are_no_classes_are_written_and_compared(tiny: LoadedModel) -> None:
-    table = datasets.Dataset.from_list([{"text": "a", "label": f"answer {i}"} for i in range(30)])
+    table = selected([{"text": "a", "label": f"answer {i}"} for i in range(30)])
     found = measure(tiny, table)
     assert (found.metric, found.labels, found.value) == ("exact match", [], 0.0)
-    written = table.map(lambda row: {"label": "x" if row["text"] else ""}).remove_columns("label")
+    written = selected([{"text": "a"} for _ in range(30)])
     made = measure(tiny, written, Prompt(name="p", template="{{ text }}", completion="never so"))
     assert made.rows == 30
 
@@ -144,5 +148,50 @@ def test_measuring_stops_between_batches(tiny: LoadedModel) -> None:
 
 def test_rows_longer_than_max_length_are_left_out_and_counted(tiny: LoadedModel) -> None:
     long = [{"text": "word " * 700, "label": "positive"}]
-    found = measure(tiny, datasets.Dataset.from_list(reviews(8) + long))
+    found = measure(tiny, selected(reviews(8) + long))
     assert (found.rows, found.left_out) == (8, 1)
+
+
+def by_format(loaded: LoadedModel, given: list[dict], prompt: Prompt):
+    """Rows measured as what they are recognised as."""
+    table = selected(given)
+    found = recognise(table.table.columns, given, DatasetSettings(), prompt)
+    return evaluate(
+        loaded,
+        table,
+        prompt,
+        EvaluationSettings(),
+        "base",
+        512,
+        threading.Event(),
+        nobody_listens,
+        found,
+    )
+
+
+def test_rows_without_a_wording_are_measured_in_their_format_s(tiny: LoadedModel) -> None:
+    given = reviews(16)
+    own = by_format(tiny, given, Prompt())
+    words = Prompt(template="{{ text }}\nLabel:", completion="{{ label }}")
+    assert own.confusion == by_format(tiny, given, words).confusion
+    assert (own.labels, own.rows) == (["negative", "positive"], 16)
+    chats = [
+        {
+            "messages": [
+                {"role": "user", "content": f"{row['text']}\nLabel:"},
+                {"role": "assistant", "content": row["label"]},
+            ]
+        }
+        for row in given
+    ]
+    assert by_format(tiny, chats, Prompt()).confusion == own.confusion
+    pairs = [
+        {"prompt": f"{row['text']}\nLabel:", "chosen": row["label"], "rejected": "no"}
+        for row in given
+    ]
+    assert by_format(tiny, pairs, Prompt()).confusion == own.confusion
+
+
+def test_a_text_has_no_answer_to_measure_against(tiny: LoadedModel) -> None:
+    with pytest.raises(PromptError, match="A text has no answer to measure against; write"):
+        by_format(tiny, [{"text": row["text"]} for row in reviews(4)], Prompt())

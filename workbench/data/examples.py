@@ -23,7 +23,7 @@ from workbench.data.roles import Turn, as_roles
 from workbench.protocol import FormatFound
 from workbench.session import Prompt, TrainingSettings
 
-__all__ = ["Encoder", "Example", "Said", "prompt_ids"]
+__all__ = ["Encoder", "Example", "Said", "expected_answer", "prompt_ids"]
 
 SHOWN = 64  # tokens of a text's beginning that go on as a prompt
 
@@ -188,3 +188,23 @@ def prompt_ids(
     if last < 1:
         raise PromptError("The conversation holds no answer of the assistant to a turn before it.")
     return Conversation(tokenizer).head(turns[:last], shape.get("tools"))
+
+
+def expected_answer(prompt: Prompt, found: FormatFound, values: dict[str, Any]) -> str:
+    """The right answer to what `prompt_ids` asks, without spaces around it.
+
+    Raises:
+        PromptError: where the row has none.
+    """
+    if found.format in wordings.WORDED and not wordings.are_chats(found, values):
+        used = wordings.in_use(found, prompt)
+        return wordings.asked(found, used, wordings.spoken(found, values))[1]
+    if found.format == "text":
+        raise PromptError(
+            "A text has no answer to measure against; write a template and a completion."
+        )
+    shape = as_roles(found, values)
+    said = shape.get("messages") or shape.get("chosen") or shape.get("completion") or ""
+    if isinstance(said, list):
+        said = next((one["content"] for one in reversed(said) if one["role"] == "assistant"), "")
+    return str(said).strip()

@@ -13,7 +13,7 @@ from workbench.protocol import FormatFound
 from workbench.session import DataFormat, DatasetSettings, Prompt
 from workbench.text import one_line
 
-__all__ = ["RECOGNISED", "ROLES", "as_roles", "default_prompt", "filled", "recognise"]
+__all__ = ["RECOGNISED", "ROLES", "WORDING", "as_roles", "default_prompt", "filled", "recognise"]
 
 RECOGNISED = 200  # rows from the first that are looked at to recognise a format
 ROLES: dict[DataFormat, list[str]] = {
@@ -40,6 +40,11 @@ TITLES: dict[DataFormat, str] = {
 }
 TURNS = ("messages", "conversations")  # roles that hold lists of turns
 LISTS = (*TURNS, "tools", "history", "prompt", "completion", "chosen", "rejected", "label")
+
+
+WORDING = FormatFound(  # the prompt pane's, whatever the rows are
+    format="wording", recognised="wording", mapping={}, roles=[], why=""
+)
 
 
 def recognise(

@@ -103,18 +103,19 @@ def spoken(found: FormatFound, values: dict[str, Any]) -> dict[str, Any]:
 def asked(found: FormatFound, prompt: Prompt, values: dict[str, Any]) -> tuple[list[Turn], str]:
     """The turns before the answer and the answer itself, of a row of one of the WORDED formats.
 
-    `prompt` is the wording in use (`in_use`).
+    `prompt` is the wording in use (`in_use`). A row's own system text and earlier turns come with
+    the format's own wording only: another says all by itself.
 
     Raises:
         PromptError: when the row cannot fill it.
     """
     turns: list[Turn] = list(prompting.messages(prompt, values))
-    if found.format in ("alpaca", "prompt_completion"):
-        system = text_of(value_of(found.mapping.get("system", ""), values))
-        if system.strip():
-            turns = [{"role": "system", "content": system}, turns[-1]]
-    if found.format == "alpaca" and "history" in found.mapping:
-        for said, replied in as_roles(found, values).get("history", ()):
+    more = {"system", "history"} & set(found.mapping)
+    if more and prompt.template == default_prompt(found).template:
+        shape = as_roles(found, values)
+        if "system" in shape:
+            turns = [{"role": "system", "content": shape["system"]}, turns[-1]]
+        for said, replied in shape.get("history", ()):
             turns.insert(-1, {"role": "user", "content": said})
             turns.insert(-1, {"role": "assistant", "content": replied})
     return turns, prompting.answer(prompt, values)

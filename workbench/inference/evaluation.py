@@ -12,13 +12,15 @@ from typing import Any
 
 import torch
 
-from workbench.data.prompting import PromptError, answer, encode_answer, encode_prompt, end_of_turn
-from workbench.data.sources import plain_values
+from workbench.data.examples import expected_answer, prompt_ids
+from workbench.data.formats import WORDING
+from workbench.data.prompting import PromptError, encode_answer, end_of_turn
+from workbench.data.wordings import WORDED, in_use
 from workbench.inference.choice import pad_left, score_labels, with_ends
 from workbench.inference.errors import ModelError
 from workbench.inference.generation import configuration
 from workbench.inference.model import LoadedModel
-from workbench.protocol import Weights
+from workbench.protocol import FormatFound, Weights
 from workbench.session import EvaluationSettings, GenerationSettings, Prompt
 
 Report = Callable[[str, float, float, str], None]
@@ -58,8 +60,12 @@ def evaluate(  # noqa: PLR0917
     max_length: int,
     stopped: threading.Event,
     report: Report,
+    found: FormatFound = WORDING,
 ) -> Evaluation:
-    """Measure a prompt on the first `settings.rows` of a `datasets.Dataset`.
+    """Measure a prompt on the first `settings.rows` of a `Selection`.
+
+    Where the prompt's template is empty, rows of the format `found` are asked as they are trained
+    on: in the format's own words, or up to their last answer.
 
     With labels (the settings', or the answers in the rows where these are few and short) each row
     gets the label of the highest total log-probability, see `choice.with_ends`. Without, the
@@ -73,14 +79,17 @@ def evaluate(  # noqa: PLR0917
         ModelError: when memory runs out.
     """
     begun = time.monotonic()
-    if not prompt.completion.strip():
+    if found.format in WORDED and not in_use(found, prompt).completion.strip():
         raise PromptError(
             f'The prompt "{prompt.name}" has no completion to measure against; '
             "set it to the right answer, such as {{ label }}."
         )
-    questions = list(ask(loaded, rows, prompt, settings.rows, stopped=stopped, report=report))
+    questions = list(
+        ask(loaded, rows, prompt, settings.rows, found=found, stopped=stopped, report=report)
+    )
     if not questions and not stopped.is_set():
         raise PromptError("There are no rows to measure on; choose another evaluation split.")
+    prompt = in_use(found, prompt)
     labels = find_labels(loaded, prompt, questions, settings.labels)
     answers = labels or [question.expected for question in questions]
     longest = max((len(encode_answer(loaded.tokenizer, prompt, one)) for one in answers), default=0)
@@ -111,6 +120,7 @@ def ask(
     prompt: Prompt,
     count: int,
     *,
+    found: FormatFound,
     stopped: threading.Event,
     report: Report,
 ) -> Iterator[Question]:
@@ -121,8 +131,11 @@ def ask(
             return
         if index % 100 == 0:
             report("filling prompts", index, total, "rows")
-        values = plain_values(rows[index])
-        yield Question(encode_prompt(loaded.tokenizer, prompt, values), answer(prompt, values))
+        values = rows[index]
+        yield Question(
+            prompt_ids(loaded.tokenizer, prompt, found, values),
+            expected_answer(prompt, found, values),
+        )
 
 
 def find_labels(
