@@ -12,6 +12,7 @@ from workbench.data.formats import ROLES, as_roles, default_prompt, filled, reco
 from workbench.data.languages import language
 from workbench.data.prompting import PromptError, render
 from workbench.data.sources import memory_table
+from workbench.data.table import Column
 from workbench.protocol import FormatFound
 from workbench.session import DatasetSettings, Prompt
 
@@ -150,8 +151,23 @@ def test_a_column_of_few_short_values_is_a_label_whatever_its_name() -> None:
         for n in range(40)
     ]
     assert found(rows).mapping == {"text": "said", "label": "mood"}
+    assert found([{**row, "mood": "glad"} for row in rows]).format == "wording"
     different = [{**row, "mood": f"m{n}"} for n, row in enumerate(rows)]
     assert found(different).format == "wording"
+
+
+def test_thousands_of_columns_are_looked_at_in_a_few_rows() -> None:
+    class Counted(dict[str, Any]):
+        looked = 0
+
+        def __getitem__(self, name: str) -> Any:
+            Counted.looked += 1
+            return super().__getitem__(name)
+
+    rows = [Counted({f"c{n}": "x" for n in range(4000)}) for _ in range(200)]
+    columns = [Column(f"c{n}", "text") for n in range(4000)]
+    assert recognise(columns, rows, DatasetSettings(), Prompt()).format == "wording"
+    assert 0 < Counted.looked < 800_000
 
 
 def test_a_filled_wording_makes_the_examples_and_what_the_rows_are_is_said() -> None:

@@ -24,6 +24,7 @@ from tests.data.chats import (
 from tests.tiny import reviews
 from workbench.data import costs
 from workbench.data.counting import Counter
+from workbench.data.engine import Stopped
 from workbench.data.lengths import measure
 from workbench.data.prompting import PromptError
 from workbench.data.sources import Selection, memory_table
@@ -202,8 +203,49 @@ def test_only_so_many_rows_are_measured_drawn_by_the_seed() -> None:
 def test_measuring_can_be_given_up() -> None:
     stopped = threading.Event()
     stopped.set()
-    with pytest.raises(PromptError, match="no rows"):
+    with pytest.raises(Stopped):
         measured(reviews(20), tokenizer_with(), Prompt(), stopped=stopped)
+
+
+def test_what_was_measured_until_it_is_given_up_is_the_answer() -> None:
+    stopped, rows = threading.Event(), reviews(5000)
+    table = memory_table(rows)
+    made = encoder(tokenizer_with(), rows[:20])
+    told: list[float] = []
+
+    def report(_what: str, done: float, _total: float, _unit: str) -> None:
+        told.append(done)
+        if done:
+            stopped.set()
+
+    result = measure(
+        made.tokenizer,
+        Prompt(),
+        made.found,
+        made.training,
+        Selection(table, numpy.arange(5000)),
+        0,
+        stopped,
+        report,
+    )
+    assert told == [0, result.rows / 2]
+    assert result.of == 5000
+
+
+def test_counts_are_taken_again_where_a_later_row_shows_that_they_are_wrong() -> None:
+    sneaky = bare(MARKED["chatml"]).replace(
+        "message['content'] +", "message['content'] | replace('hat', 'cap and hat') +"
+    )
+    tokenizer = tokenizer_with(sneaky)
+    plain = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    hats = {"messages": TURNS[:2]}
+    rows = [plain] * 100 + [hats] * 2 + [plain] * 1946 + [hats] * 10
+    made = encoder(tokenizer, rows[:1])
+    expected = sum(
+        len(made.whole(made.said(row)[0]).input_ids) * count
+        for row, count in ((plain, 2046), (hats, 12))
+    )
+    assert measured(rows, tokenizer, Prompt()).tokens == expected
 
 
 def test_a_row_that_cannot_be_filled_is_named() -> None:

@@ -56,7 +56,7 @@ def recognise(
     says no answer and the rows bring conversations, texts or preferences of their own. What in
     the session's mapping does not fit is said in `problem`.
     """
-    seen = Seen(columns, rows)
+    seen = Seen.of(columns, rows)
     guess = best_guess(seen)
     wanted = settings.format
     if wanted == "auto":

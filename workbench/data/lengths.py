@@ -12,6 +12,7 @@ from typing import Any
 from workbench.catalogue import Report
 from workbench.data import costs
 from workbench.data.counting import Counter
+from workbench.data.engine import Stopped
 from workbench.data.examples import Encoder
 from workbench.data.prompting import PromptError
 from workbench.protocol import FormatFound, LengthsMeasured
@@ -37,28 +38,42 @@ def measure(  # noqa: PLR0917
 
     Raises:
         PromptError: naming the row that cannot be filled; or where there are no rows.
+        Stopped: when `stopped` is set before there is anything to tell.
     """
     import numpy
 
     begun = time.monotonic()
     encoder = Encoder(tokenizer, prompt, found, training)
     counter = Counter(encoder)
-    counts = array("i")
-    lost = 0
+    counts, lost = count_all(counter, rows, limit, stopped, report)
+    if counter.exact and counter.checked > 1:  # a later block showed that the first are in doubt
+        counts, lost = count_all(counter, rows, limit, stopped, report)
+    if stopped.is_set() and not counts:
+        raise Stopped
+    if not counts:
+        raise PromptError("There are no rows to measure.")
+    lengths = numpy.frombuffer(counts, dtype=numpy.int32).astype(numpy.int64)
+    return summary(lengths, lost, len(rows), encoder, time.monotonic() - begun)
+
+
+def count_all(
+    counter: Counter, rows: Any, limit: int, stopped: threading.Event, report: Report
+) -> tuple["array[int]", int]:
+    """The tokens of each row, and of how many nothing is left to learn within max_length."""
+    encoder = counter.encoder
+    longest = encoder.training.max_length
     total = min(limit, len(rows)) if limit else len(rows)
-    for numbers, block in blocks(rows, limit, training.seed):
+    counts, lost = array("i"), 0
+    for numbers, block in blocks(rows, limit, encoder.training.seed):
         if stopped.is_set():
             break
         report("counting tokens", len(counts), total, "rows")
         for index, (count, given) in enumerate(counted(counter, numbers, block)):
             counts.append(count)
-            if count > training.max_length:
+            if count > longest:
                 first = given if given >= 0 else counter.slow(encoder.said(block[index])[0])[1]
-                lost += first >= training.max_length
-    if not counts:
-        raise PromptError("There are no rows to measure.")
-    lengths = numpy.frombuffer(counts, dtype=numpy.int32).astype(numpy.int64)
-    return summary(lengths, lost, len(rows), encoder, time.monotonic() - begun)
+                lost += first >= longest
+    return counts, lost
 
 
 def blocks(rows: Any, limit: int, seed: int) -> Iterator[tuple[Any, list[dict[str, Any]]]]:

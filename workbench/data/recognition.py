@@ -6,6 +6,7 @@ Knows names and kinds of columns; knows nothing of sessions or of what is done w
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from workbench.data.languages import language
@@ -57,6 +58,8 @@ PAIRS = (
     ("question", "answers.text"),
 )
 FEW = 20  # different values are classes, whatever the number of rows
+CELLS = 40_000  # that are looked at
+FEWEST_ROWS = 5
 SHOWN = 3  # values of a label that are named
 LONGEST_LABEL = 60  # characters
 
@@ -75,10 +78,18 @@ class Seen:
     columns: Sequence[Column]
     rows: Sequence[dict[str, Any]]
 
+    @classmethod
+    def of(cls, columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> "Seen":
+        """What there is to look at: of a table with thousands of columns fewer rows."""
+        return cls(columns, rows[: max(CELLS // max(len(columns), 1), FEWEST_ROWS)])
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        return {one.name.strip().lower(): one.name for one in reversed(self.columns)}
+
     def named(self, *names: str) -> str:
         """The first of these columns that is there, by its own name."""
-        known = {one.name.strip().lower(): one.name for one in reversed(self.columns)}
-        return next((known[name] for name in names if name in known), "")
+        return next((self.known[name] for name in names if name in self.known), "")
 
     def values(self, path: str) -> list[Any]:
         """What the rows hold there, without what is missing."""
@@ -93,8 +104,9 @@ class Seen:
         found = self.values(path)
         return bool(found) and sum(map(are_turns, found)) * 2 > len(found)
 
+    @cached_property
     def texts(self) -> list[str]:
-        """The columns that hold texts, and no lists of turns, in order."""
+        """The columns that hold texts, in order."""
         return [one.name for one in self.columns if self.all(one.name, str)]
 
     def length(self, path: str) -> float:
@@ -204,7 +216,7 @@ def translation(seen: Seen) -> Guess | None:
                     f"{column.name} holds a text in {language(keys[0])} and one in "
                     f"{language(keys[1])}",
                 )
-    spoken = [name for name in seen.texts() if language(name)]
+    spoken = [name for name in seen.texts if language(name)]
     if len(spoken) < 2:
         return None
     return Guess(
@@ -237,22 +249,24 @@ def prompt_completion(seen: Seen) -> Guess | None:
 
 
 def classification(seen: Seen) -> Guess | None:
-    texts = [name for name in seen.texts() if not re.fullmatch(r"(?i)(.*_)?(id|uuid|url)", name)]
+    texts = [name for name in seen.texts if not re.fullmatch(r"(?i)(.*_)?(id|uuid|url)", name)]
     by_name = [name for one in LABELS if (name := seen.named(one))]
-    others = [name for name in seen.texts() if name not in by_name and seen.length(name) < 30]
+    others = [name for name in texts if name not in by_name and seen.length(name) < 30]
     for label in [*by_name, *others]:
         held = label_values(seen, label, by_name=label in by_name)
-        candidates = [name for name in texts if name != label]
+        candidates = [name for name in texts if name != label] if held else []
         named = [name for name in candidates if name.lower() in TEXTS]
         chosen = named or sorted(candidates, key=seen.length, reverse=True)
-        longer = chosen and (seen.all(label, list) or seen.length(chosen[0]) > seen.length(label))
-        if not held or not longer:
-            continue
-        return Guess(
-            "classification",
-            {"text": chosen[0], "label": label},
-            f"{chosen[0]} holds texts, and {label} {held} in {seen.extent}",
-        )
+        if chosen and (
+            (named and label in by_name)
+            or seen.all(label, list)
+            or seen.length(chosen[0]) > seen.length(label)
+        ):
+            return Guess(
+                "classification",
+                {"text": chosen[0], "label": label},
+                f"{chosen[0]} holds texts, and {label} {held} in {seen.extent}",
+            )
     return None
 
 
@@ -267,7 +281,7 @@ def label_values(seen: Seen, column: str, by_name: bool) -> str:
     values = list(dict.fromkeys(map(text_of, found)))
     few = len(values) <= FEW or len(values) * 5 <= len(found)
     if not by_name:
-        few = len(values) <= FEW and len(values) * 4 <= len(found)
+        few = 2 <= len(values) <= FEW and len(values) * 4 <= len(found)
     texts = [one for one in found if isinstance(one, str)]
     parts = {part.strip() for one in texts for part in re.split(r"[,;|]", one)}
     said = ""
@@ -283,7 +297,7 @@ def label_values(seen: Seen, column: str, by_name: bool) -> str:
 
 
 def text(seen: Seen) -> Guess | None:
-    texts = seen.texts()
+    texts = seen.texts
     named = seen.named(*TEXTS)
     if named in texts:
         return Guess("text", {"text": named}, f"{named} holds texts, and there is no label")
