@@ -15,6 +15,7 @@ from workbench.ui.widgets.lines import Line, Lines, clip, wrap
 from workbench.ui.widgets.listing import Listing
 
 SPARK = 12  # cells of a small histogram
+FEW = 20  # distinct values that say more than their distribution does
 NUMBERS = ("integer", "number", "time", "boolean")
 
 
@@ -136,13 +137,25 @@ def column_lines(one: ColumnSummary, summary: ColumnsSummarised, width: int) -> 
         ]
         words = " · ".join(f"{word} {figure_of(value)}" for word, value in parts)
         lines += wrap(f"{of}: {words}", width, "quiet")
-    if one.histogram and one.low is not None and one.high is not None:
+    few = one.distinct <= FEW
+    if few:
+        lines += frequent_lines(one, rows, width)
+    if one.histogram and one.low is not None and one.high is not None and one.high > one.low:
         lines.append([])
         wide = min(60, width)
         bars = upright(one.histogram, wide, 4)
         lines += [[(bar, "accent")] for bar in bars]
         low, high = figure_of(one.low), figure_of(one.high)
         lines.append([(f"{low}{high:>{max(1, len(bars[0]) - len(low))}}", "quiet")])
+    if not few:
+        lines += frequent_lines(one, rows, width)
+    lines += [[], [("enter ", "key"), ("sorts the rows by this column", "quiet")]]
+    return lines
+
+
+def frequent_lines(one: ColumnSummary, rows: int, width: int) -> list[Line]:
+    """The most frequent values, each with its share."""
+    lines: list[Line] = []
     if one.frequent:
         lines += [[], [("most frequent", "quiet")]]
         most = one.frequent[0][1] or 1
@@ -156,5 +169,4 @@ def column_lines(one: ColumnSummary, summary: ColumnsSummarised, width: int) -> 
                     (sideways(number / most, max(4, min(18, width - room - 10))), "accent"),
                 ]
             )
-    lines += [[], [("enter ", "key"), ("sorts the rows by this column", "quiet")]]
     return lines

@@ -61,10 +61,10 @@ class LengthsView(Lines):
         lines = [clip(top, width)]
         current = result is not None and result.max_length == training.max_length
         if result and not self.look.problem:
-            lines += [*verdict(result, training, width), []] if current else [[]]
+            lines += verdict(result, training, width) if current else [[]]
         lines += state_lines(self.look, width, "Measuring the lengths")
         if result and not self.look.problem:
-            lines += measured_lines(result, training, width)
+            lines += measured_lines(result, training, width, 4 if self.size.height < 24 else 9)
         return lines
 
 
@@ -87,14 +87,18 @@ def share(part: int, whole: int) -> str:
     return f"{of:.1f} %" if of >= 0.05 or not part else "less than 0.1 %"
 
 
-def measured_lines(result: LengthsMeasured, training: TrainingSettings, width: int) -> list[Line]:
-    lines = [*histogram(result, training.max_length, width), []]
+def measured_lines(
+    result: LengthsMeasured, training: TrainingSettings, width: int, height: int
+) -> list[Line]:
+    lines = histogram(result, training.max_length, width, height)
     words = " · ".join(
         f"{word} {count(result.quantiles[key])}"
         for key, word in QUANTILES
         if key in result.quantiles
     )
-    lines += wrap(words, width)
+    lines += [*wrap(words, width), measured_line(result, width)]
+    if result.suggestion:
+        lines += wrap("→ " + result.suggestion, width, "good")
     lines += [[], [("What a batch costs", "title"), (f"  {result.batch_size} rows", "quiet")]]
     wide = max(8, min(30, width - 42))
     for name, computed in (
@@ -112,8 +116,11 @@ def measured_lines(result: LengthsMeasured, training: TrainingSettings, width: i
                 (sideways(max(0.0, waste), wide), "warn" if waste > 0.3 else "accent"),
             ]
         )
-    if result.suggestion:
-        lines += [[], *wrap("→ " + result.suggestion, width, "good")]
+    return lines
+
+
+def measured_line(result: LengthsMeasured, width: int) -> Line:
+    """How many rows it is of, and the key for all."""
     measured = plural(result.rows, "row")
     if result.of > result.rows:
         measured += f" of {count(result.of)}"
@@ -121,17 +128,15 @@ def measured_lines(result: LengthsMeasured, training: TrainingSettings, width: i
     line: Line = [(measured, "quiet")]
     if result.of > result.rows:
         line += [("   a ", "key"), ("measures all", "quiet")]
-    return [*lines, [], clip(line, width)]
+    return clip(line, width)
 
 
-def histogram(result: LengthsMeasured, max_length: int, width: int) -> list[Line]:
+def histogram(result: LengthsMeasured, max_length: int, width: int, height: int) -> list[Line]:
     """Bars from the shortest to the longest row, and where max_length is among them."""
     if not result.counts or len(result.edges) < 2:
         return []
-    most = max(8, min(width, 100))
-    counts = merged(result.counts, most)
-    bars = upright(counts, most, 6)
-    wide = len(bars[0])
+    wide = max(8, min(width, 100))
+    bars = upright(merged(result.counts, wide), wide, height)
     low, high = result.edges[0], result.edges[-1]
     at = round((max_length - low) / max(1, high - low) * (wide - 1))
     lines: list[Line] = []

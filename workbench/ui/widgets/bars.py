@@ -28,19 +28,17 @@ def spark(counts: Sequence[int], width: int) -> str:
 
 
 def upright(counts: Sequence[int], width: int, height: int) -> list[str]:
-    """Bars of `height` lines over `width` columns, from the top line down."""
+    """Bars of `height` lines over all of `width` columns, from the top line down."""
     counts = merged(counts, width)
     most = max(counts, default=0)
-    wide = max(1, width // max(1, len(counts)))
-    lines = []
-    for level in range(height - 1, -1, -1):
-        line = ""
-        for number in counts:
-            eighths = round(number / most * height * 8) if most else 0
-            eighths = max(1, eighths) if number else 0
-            line += EIGHTHS[max(0, min(8, eighths - level * 8))] * wide
-        lines.append(line)
-    return lines
+    if not most:
+        return []
+    eighths = [0 if not one else max(1, round(one / most * height * 8)) for one in counts]
+    over = [eighths[column * len(counts) // width] for column in range(width)]
+    return [
+        "".join(EIGHTHS[max(0, min(8, one - level * 8))] for one in over)
+        for level in range(height - 1, -1, -1)
+    ]
 
 
 def sideways(share: float, width: int) -> str:

@@ -80,7 +80,9 @@ class Table(Inked, ScrollView, can_focus=True):
         self.pages = Pages()
         self.first_column = self.column = 0
         self.sorted, self.sought = None, ""
+        self.widths = Widths()
         self.name_columns(names, types)
+        self.widths.take(self.names, [], 20)
         self.largest = total
         self.place(total, cursor)
 
@@ -130,7 +132,7 @@ class Table(Inked, ScrollView, can_focus=True):
     ) -> None:
         first = not self.pages.here
         if self.pages.fill(view, start, cells, numbers or [], marks or []):
-            if first:
+            if first or self.widths.widen(cells[:1] + cells[-1:], self.numeric):
                 self.measure()
             self.refresh()
 

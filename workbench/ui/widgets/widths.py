@@ -9,12 +9,19 @@ FEW = 24  # columns that share the room there is; of more, each is as wide as it
 USUAL = 32  # cells that one of many columns takes at most
 
 
-def column_widths(names: list[str], sample: list[list[str]], room: int) -> list[int]:
+def column_widths(
+    names: list[str], sample: list[list[str]], room: int, least: dict[int, int] | None = None
+) -> list[int]:
     """Widths of the columns, in cells: as the sample needs, the widest giving way or taking up.
 
     Where even narrow columns do not fit, they keep their width and the table scrolls sideways.
+    `least`: cells that a column is known to need.
     """
-    widths = [needed(name, sample, index, 4 * WIDEST) for index, name in enumerate(names)]
+    floors = least or {}
+    widths = [
+        max(needed(name, sample, index, 4 * WIDEST), floors.get(index, 0))
+        for index, name in enumerate(names)
+    ]
     if not widths:
         return widths
     over = sum(widths) + 2 * len(widths) - room
@@ -42,15 +49,28 @@ class Widths:
     def __init__(self) -> None:
         self.shared: list[int] = []
         self.measured: dict[int, int] = {}
+        self.least: dict[int, int] = {}  # of columns of numbers, which must not be cut
         self.measure: Callable[[int], int] = lambda _: NARROWEST
 
     def take(self, names: list[str], sample: list[list[str]], room: int) -> None:
         self.shared, self.measured = [], {}
         if len(names) <= FEW:
-            self.shared = column_widths(names, sample, room)
+            self.shared = column_widths(names, sample, room, self.least)
         self.measure = lambda index: min(
-            max(NARROWEST, room - 2), needed(names[index], sample, index, USUAL)
+            max(NARROWEST, room - 2),
+            max(needed(names[index], sample, index, USUAL), self.least.get(index, 0)),
         )
+
+    def widen(self, cells: list[list[str]], numeric: list[bool]) -> bool:
+        """Whether a number came that is wider than its column; numbers grow with the rows."""
+        wider = False
+        for index, one in enumerate(numeric[:FEW]):
+            if not one:
+                continue
+            wide = max((len(row[index]) for row in cells if index < len(row)), default=0)
+            if self[index] < wide <= USUAL:
+                self.least[index], wider = wide, True
+        return wider
 
     def __getitem__(self, index: int) -> int:
         if self.shared:
