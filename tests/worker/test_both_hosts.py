@@ -64,7 +64,7 @@ def test_rows_are_read_as_they_are_in_the_file(line: Line, session: Session) -> 
         OpenDataset(dataset=session.dataset, folder=str(line.folder)), last=DatasetOpened
     )[-1]
     assert opened.columns == ["text", "label"]
-    assert opened.rows + opened.evaluation_rows == 64
+    assert (opened.rows, opened.used + opened.evaluation_rows) == (64, 64)
     rows = line.ask(ReadRows(start=0, stop=10_000, width=12), last=Rows)[-1]
     assert len(rows.cells) == opened.rows
     assert all(len(cell) <= 12 for row in rows.cells for cell in row)
