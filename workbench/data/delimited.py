@@ -20,7 +20,8 @@ from workbench.data.table import Broken
 SEPARATORS = (",", ";", "\t", "|")
 BINARY = 8000  # bytes in which a NUL tells that a file is no text
 INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")  # no 007: that is a name, not a number
-NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?")
+# With a point or an exponent: a whole number with more digits would lose some of them.
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+([eE][+-]?\d{1,2})?|[eE][+-]?\d{1,2})")
 BOOLEANS = {
     "true": True,
     "True": True,

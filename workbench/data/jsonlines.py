@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.catalogue import SourceError
-from workbench.data import census, engine, jsonquery, parse
+from workbench.data import census, engine, jsonquery, lines, parse
 from workbench.data.kept import Room, stamp
-from workbench.data.lines import LONGEST, LineIndex
+from workbench.data.lines import LineIndex
 from workbench.data.table import SQL_TYPES, Advance, Broken, Column, Record
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class JsonLines:
         """
         self.lines.scan(HEAD)
         while not self.lines.count and not self.lines.complete:
-            if self.lines.scanned - self.lines.open_start > LONGEST:
+            if self.lines.scanned - self.lines.open_start > lines.LONGEST:
                 raise SourceError(
                     f"{self.files[0]}: its first line is longer than 64 MB, so it is no file with "
                     "a row a line; write each row on a line of its own."
@@ -104,7 +104,7 @@ class JsonLines:
             SourceError: where a file was written anew, or for a query where it is gone.
         """
         grown = False
-        for path, before in zip(self.files, self.stamps, strict=True):
+        for file, (path, before) in enumerate(zip(self.files, self.stamps, strict=True)):
             now = stamp(path)
             if now == before:
                 continue
@@ -112,7 +112,7 @@ class JsonLines:
                 if for_query:  # rows are read from the file that was opened, wherever it is now
                     gone = "is gone" if now is None else "was replaced"
                     raise SourceError(f"{path} {gone} since it was opened; open it again.")
-            elif now[2] > before[2]:
+            elif now[2] > before[2] and self.lines.only_grew(file):
                 grown = True
                 self.say(f"{path.name} has grown since it was opened; open it again to see all.")
             elif now[2] < before[2]:
@@ -186,7 +186,7 @@ class JsonLines:
 
     def object_size(self) -> int:
         """Bytes of the longest line that DuckDB must be ready for."""
-        longest = min(self.lines.longest, LONGEST)
+        longest = min(self.lines.longest, lines.LONGEST)
         return OBJECT if longest < OBJECT else longest + 1024
 
     def write_clean(self, numbers: "numpy.ndarray[Any, Any]", stopped: threading.Event) -> None:
@@ -197,10 +197,10 @@ class JsonLines:
             for start in range(0, self.count, CHUNK):
                 if stopped.is_set():
                     raise engine.Stopped
-                lines = self.lines.take(range(start, min(start + CHUNK, self.count)))
+                chunk = self.lines.take(range(start, min(start + CHUNK, self.count)))
                 file.writelines(
                     b"0\n" if number in bad else line.text.rstrip(b"\r") + b"\n"
-                    for number, line in lines.items()
+                    for number, line in chunk.items()
                 )
         self.clean = self.room.folder / "clean.jsonl"
 

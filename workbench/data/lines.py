@@ -22,6 +22,7 @@ BLOCK = 1 << 20  # bytes read at a time
 EVERY = 64  # rows between two places
 LONGEST = 64 << 20  # bytes of a line that is still read; a longer one is broken
 BEGINNING = 1000  # bytes read of a line that is too long
+EDGE = 4096  # bytes by which one knows a file again
 OPEN_FILES = 64  # descriptors kept
 BLANK = b" \t\n\r\x0b\x0c"
 BOM = b"\xef\xbb\xbf"
@@ -58,6 +59,7 @@ class LineIndex:
         self.end = 0  # offset behind the last row found
         self.scanned = 0
         self.descriptors: dict[int, int] = {}
+        self.edges: dict[int, tuple[bytes, bytes]] = {}  # a file's first and last bytes, as opened
         self.lock = threading.Lock()
         # Of the line that the last block left open: where it began, its number, only blanks so far.
         self.open_start, self.open_line, self.open_blank = 0, 1, True
@@ -83,6 +85,8 @@ class LineIndex:
         while self.scanned < min(upto, self.size) and not (stopped and stopped.is_set()):
             file = self.file_at(self.scanned)
             base = self.bases[file]
+            if file not in self.edges and len(self.edges) < OPEN_FILES:
+                self.edges[file] = self.edge(file)
             if self.scanned == base:  # only blank lines may have been left open
                 self.open_start, self.open_line, self.open_blank = base, 1, True
             length = min(BLOCK, base + self.sizes[file] - self.scanned)
@@ -116,8 +120,8 @@ class LineIndex:
         doubtful = numpy.flatnonzero(~filled)
         if len(doubtful):  # they begin with a blank: all through?
             first = numpy.maximum(starts - here, 0)
-            ink = numpy.add.reduceat(~blank[block], first)[doubtful] > 0
-            filled[doubtful] = ink
+            ink = ~blank[block[: int(stops[-1]) - here + 1]]  # not of the line left open
+            filled[doubtful] = numpy.logical_or.reduceat(ink, first)[doubtful]
         kept = numpy.flatnonzero(filled)
         numbers = self.open_line + kept
         self.open_line += len(stops)
@@ -159,6 +163,9 @@ class LineIndex:
             place = bisect_right(self.rows, numbers[index]) - 1
             block = self.block(place)
             first = self.rows[place]
+            if numbers[index] - first >= len(block):
+                path = self.files[self.file_at(self.offsets[place])]
+                raise SourceError(f"{path} was changed since it was opened; open it again.")
             while index < total and (offset := numbers[index] - first) < len(block):
                 found[numbers[index]] = block[offset]
                 index += 1
@@ -194,6 +201,18 @@ class LineIndex:
 
     def file_at(self, offset: int) -> int:
         return bisect_right(self.bases, offset) - 1
+
+    def edge(self, file: int) -> tuple[bytes, bytes]:
+        """The first bytes of a file, and the last of those it had when it was opened."""
+        length = min(EDGE, self.sizes[file])
+        first, last = bytearray(length), bytearray(length)
+        self.fill(file, 0, memoryview(first))
+        self.fill(file, self.sizes[file] - length, memoryview(last))
+        return bytes(first), bytes(last)
+
+    def only_grew(self, file: int) -> bool:
+        """Whether a file that is longer now still holds what it did."""
+        return self.edges.get(file) == self.edge(file)
 
     def fill(self, file: int, offset: int, view: memoryview) -> None:
         """Read bytes of a file that was there, and as long, when it was opened.
@@ -257,5 +276,6 @@ class LineIndex:
             own.frombytes(kept.astype("int64").tobytes())
         self.overlong = [int(number) for number in state["overlong"]]
         self.count, self.longest, self.end, self.scanned = count, longest, end, size
+        self.edges = {file: self.edge(file) for file in range(min(len(self.files), OPEN_FILES))}
         self.complete = True
         return True
