@@ -125,6 +125,10 @@ class Looking(Base):
             self.leave_problem_out()
             return
         row = self.browsing.row
+        if row is None and self.dataset_pane.table.total:
+            if "leave_out" not in self.browsing.when_row_comes:
+                self.browsing.when_row_comes.append("leave_out")
+            return
         if row is None or not row.key:
             if row is not None and row.broken:
                 self.tell("A broken row is never trained on.")

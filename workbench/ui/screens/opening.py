@@ -30,9 +30,9 @@ class OpenScreen(Picker):
         self.entries: list[Entry] = []
         self.reading = 0  # the listings asked for so far
         self.text = ""
+        self.trouble = ""  # why the folder cannot be listed
 
-    def on_mount(self) -> None:
-        super().on_mount()
+    def on_mount(self) -> None:  # Textual calls the Picker's as well
         self.run_worker(self.remember(), group="recent")
 
     async def remember(self) -> None:
@@ -45,7 +45,7 @@ class OpenScreen(Picker):
         self.text = text
         folder, _ = folder_of(text, self.workspace)
         if folder != self.folder:
-            self.folder, self.entries = folder, []
+            self.folder, self.entries, self.trouble = folder, [], ""
             self.run_worker(self.read_folder(folder), group="listing")
         self.offer()
 
@@ -56,11 +56,12 @@ class OpenScreen(Picker):
         entries, problem = await asyncio.to_thread(listing, folder)
         if number != self.reading or folder != self.folder or not self.is_current:
             return
-        self.entries, self.problem = entries, problem if "/" in self.text else ""
+        # What is not there may be a hub id; anything else that is wrong is worth saying.
+        self.entries, self.trouble = entries, "" if problem.endswith("no such folder.") else problem
         self.offer()
 
     def offer(self) -> None:
-        text = self.text
+        text, self.problem = self.text, self.trouble
         _, start = folder_of(text, self.workspace)
         head = text[: len(text) - len(start)]
         head += "/" if head and not head.endswith("/") else ""
@@ -119,9 +120,8 @@ class OpenScreen(Picker):
         elif self.text in ("~", ".."):
             self.put(self.text + "/")
 
-    def on_input_submitted(self) -> None:
-        choices = self.query_one(Choices)
-        at = choices.highlighted
+    def enter(self) -> None:
+        at = self.query_one(Choices).highlighted
         if at is not None and at < len(self.items):
             self.choose(self.items[at][0])
         elif self.text.strip():

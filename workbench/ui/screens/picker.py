@@ -90,6 +90,9 @@ class Picker(Sheet):
         self.narrow(event.value)
 
     def on_input_submitted(self) -> None:
+        self.enter()
+
+    def enter(self) -> None:
         at = self.query_one(Choices).highlighted
         if at is not None and at < len(self.items):
             self.choose(self.items[at][0])
