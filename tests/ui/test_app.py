@@ -20,9 +20,17 @@ SIZES = [(160, 45), (120, 40), (80, 24), (40, 10), (12, 4)]
 
 def test_starting_the_app_imports_nothing_heavy() -> None:
     code = (
-        "import sys, workbench.ui.app, workbench.ui.asking, workbench.ui.browsing,"
-        "workbench.ui.watching, workbench.ui.panes.monitor, workbench.ui.palette;"
-        "heavy = {'torch','transformers','datasets','numpy','pyarrow','jinja2','pandas'};"
+        "import sys, workbench.ui.app;"
+        "assert 'workbench.protocol' not in sys.modules;"  # it comes after the first paint
+        "import workbench.ui.asking, workbench.ui.browsing,"
+        "workbench.ui.watching, workbench.ui.panes.monitor, workbench.ui.palette,"
+        "workbench.ui.panes.dataset, workbench.ui.looking, workbench.ui.finding;"
+        "views = [name for name in sys.modules if name.startswith('workbench.ui.views.')];"
+        "assert views == ['workbench.ui.views.record'], views;"
+        "import workbench.ui.views.columns, workbench.ui.views.tokens, workbench.ui.views.lengths,"
+        "workbench.ui.views.problems, workbench.ui.screens.opening, workbench.ui.screens.format,"
+        "workbench.ui.screens.splits, workbench.ui.screens.exporting, workbench.ui.places;"
+        "heavy = {'torch','transformers','datasets','numpy','pyarrow','jinja2','pandas','duckdb'};"
         "ours = {'workbench.worker','workbench.data','workbench.inference','workbench.training'};"
         "print(sorted((heavy | ours) & set(sys.modules)))"
     )

@@ -25,6 +25,7 @@ from workbench.session import Session
 from workbench.ui import frame, themes
 from workbench.ui.actions import ACTIONS
 from workbench.ui.doing import Doing
+from workbench.ui.looking import same_rows
 from workbench.ui.pasting import guard_pastes
 from workbench.ui.style import CSS
 from workbench.ui.widgets.lines import Bar
@@ -190,8 +191,6 @@ class WorkbenchApp(Doing):
         if session.layout.theme in self.theme_names:
             self.theme = session.layout.theme
         if session.dataset != before.dataset:
-            from workbench.ui.browsing import same_rows
-
             self.browsing.open(again=same_rows(before.dataset, session.dataset))
         elif session.layout.row != before.layout.row:
             self.browsing.go_to_number(session.layout.row)

@@ -21,18 +21,13 @@ from workbench.protocol import (
     Rows,
     Values,
 )
-from workbench.session import DatasetSettings, Prompt
+from workbench.session import Prompt
 from workbench.ui.widgets.pages import CELL
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
 
 ROW_PAUSE, TYPING_PAUSE = 0.08, 0.15  # seconds without another key before the worker is asked
-
-
-def same_rows(one: DatasetSettings, other: DatasetSettings) -> bool:
-    """Whether both name the same rows, of which only the use may differ."""
-    return (one.source, one.name, one.split) == (other.source, other.name, other.split)
 
 
 class Browsing:

@@ -74,7 +74,7 @@ def footer(app: "WorkbenchApp", width: int) -> list[Line]:
     """The actions of the table as they fit: those that matter now first, quitting always."""
     where = "dataset" if app.session.layout.focus == "dataset" else ""
     view = app.dataset_pane.view if app.made and where else ""
-    of_rows = view in {"rows", "problems"}
+    of_rows = view in {"rows", "columns", "problems"}
     shown = [
         action
         for action in ACTIONS

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from workbench.session import DatasetSettings
 from workbench.ui.base import Base
-from workbench.ui.browsing import same_rows
 from workbench.ui.units import plural
 
 if TYPE_CHECKING:
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 SEARCH_PAUSE = 0.25  # seconds without another letter before the search begins
 OVERLONG = ("cut", "drop", "split")
+
+
+def same_rows(one: DatasetSettings, other: DatasetSettings) -> bool:
+    """Whether both name the same rows, of which only the use may differ."""
+    return (one.source, one.name, one.split) == (other.source, other.name, other.split)
 
 
 class Looking(Base):
@@ -236,8 +241,6 @@ class Looking(Base):
                 self.browsing.open()
             else:
                 # What was said of the other source's rows and columns says nothing of these.
-                from workbench.session import DatasetSettings
-
                 dataset = DatasetSettings(source=source)
                 self.change(msgspec.structs.replace(self.session, dataset=dataset))
                 self.browsing.open()

@@ -13,7 +13,17 @@ WITHIN = (
             ("↑ ↓", "One row up or down."),
             ("pgup pgdn", "One screen of rows up or down."),
             ("home end", "The first or the last row."),
-            ("← →", "The columns to the left or to the right."),
+            ("← →", "The column to the left or to the right; s sorts by it."),
+            ("esc", "Give up a search under way, then show all rows again."),
+            ("◇ × !", "A row kept for evaluation, left out, broken."),
+        ),
+    ),
+    (
+        "Views of the dataset",
+        (
+            ("enter", "Columns: sort by the column. Problems: show the rows."),
+            ("← →", "Tokens: the row before or after."),
+            ("u", "Look again, after a change or after esc stopped it."),
         ),
     ),
     (

@@ -231,7 +231,7 @@ class Lines(Inked, ScrollView, can_focus=True):
     """Lines that scroll. `draw(width)` gives all of them; only changed lines are drawn."""
 
     # Textual takes default styles from the first base alone, so a ScrollView's must be said again.
-    DEFAULT_CSS = "Lines { overflow-x: hidden; overflow-y: auto; }"
+    DEFAULT_CSS = "Lines { overflow-x: hidden; overflow-y: auto; scrollbar-gutter: stable; }"
 
     def __init__(
         self, draw: Callable[[int], list[Line]], id: str | None = None, focusable: bool = True

@@ -14,7 +14,7 @@ from workbench.ui.widgets.lines import Inked, Line, clip
 class Listing(Inked, ScrollView, can_focus=True):
     """`head(width)` stays in view; `item(index, width)` draws one of `count` things."""
 
-    DEFAULT_CSS = "Listing { overflow-x: hidden; overflow-y: auto; }"
+    DEFAULT_CSS = "Listing { overflow-x: hidden; overflow-y: auto; scrollbar-gutter: stable; }"
     BINDINGS = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),

@@ -34,7 +34,7 @@ MARKS: dict[Mark, tuple[str, str, str]] = {
 class Table(Inked, ScrollView, can_focus=True):
     """Positions [0, total) of a view with a cursor; head and row numbers stay in view."""
 
-    DEFAULT_CSS = "Table { overflow-x: hidden; overflow-y: auto; }"
+    DEFAULT_CSS = "Table { overflow-x: hidden; overflow-y: auto; scrollbar-gutter: stable; }"
 
     BINDINGS = [
         Binding("up,k", "move(-1)", show=False),
