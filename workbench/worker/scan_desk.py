@@ -176,7 +176,14 @@ class LookDesk(Lane):
         path = Path(request.folder) / Path(request.path).expanduser()
         count = opened.count(request.view)
         rows = self.shaped(request, opened)
-        written, size = export(rows, path, request.overwrite, count, job.stopped, job.progress)
+        written, size = export(
+            rows,
+            path,
+            overwrite=request.overwrite,
+            total=count,
+            stopped=job.stopped,
+            report=job.progress,
+        )
         job.tell(RowsExported(request=job.id, path=str(path), rows=written, bytes=size))
 
     def shaped(self, request: ExportRows, opened: Opened) -> Iterator[dict[str, Any]]:
