@@ -14,7 +14,9 @@ from workbench.catalogue import cache_folder
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "160MB"  # for what a query keeps; what does not fit goes to the disk
+# The reader of JSON holds 32 MB for each thread: more threads than memory for them, and it fails.
+THREADS = 4  # at most
+THREAD_MEMORY = 80  # MB for each, for what a query keeps; what does not fit goes to the disk
 BUFFERED = 64 << 20  # bytes of the longest line that DuckDB's JSON reader may meet
 GIVEN_UP_SECONDS = 0.05  # between two looks at whether a query was given up
 
@@ -27,12 +29,13 @@ def connect() -> "duckdb.DuckDBPyConnection":
     """A database in memory of its own; close it when done."""
     import duckdb
 
+    threads = min(os.cpu_count() or 1, THREADS)
     spill = cache_folder() / "spill"
     spill.mkdir(parents=True, exist_ok=True)
     return duckdb.connect(
         config={
-            "threads": str(os.cpu_count() or 1),
-            "memory_limit": MEMORY,
+            "threads": str(threads),
+            "memory_limit": f"{max(2, threads) * THREAD_MEMORY}MB",
             "temp_directory": str(spill / f"{os.getpid()}-{threading.get_ident()}"),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
