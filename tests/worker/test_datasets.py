@@ -288,6 +288,13 @@ def test_what_is_shown_is_exported(line: Line, opened: DatasetOpened) -> None:
     assert "Film 0 is bad." in json.dumps(first)
 
 
+def test_the_source_itself_is_never_exported_over(line: Line, opened: DatasetOpened) -> None:
+    before = (line.folder / "films.jsonl").read_bytes()
+    (refused,) = line.ask(export(line, "films.jsonl", overwrite=True), last=RowsExported)
+    assert "never changed" in refused.message
+    assert (line.folder / "films.jsonl").read_bytes() == before
+
+
 def test_a_search_that_is_given_up_ends(line: Line, session: Session) -> None:
     write(line.folder / "films.jsonl", films(50_000))
     open_films(line)

@@ -174,6 +174,11 @@ class LookDesk(Lane):
         if (opened := self.whole(job)) is None:
             return
         path = Path(request.folder) / Path(request.path).expanduser()
+        if belongs_to(path, opened.folder, opened.request.dataset.source):
+            raise RefusedError(
+                f"{path} belongs to the dataset itself, which is never changed; choose another "
+                "place."
+            )
         count = opened.count(request.view)
         rows = self.shaped(request, opened)
         written, size = export(
@@ -211,3 +216,17 @@ class LookDesk(Lane):
                         yield record
                 except PromptError as error:
                     raise RefusedError(f"Row {number + 1:,}: {error}") from error
+
+
+def belongs_to(path: Path, folder: Path, source: str) -> bool:
+    """Whether a file is one of a source's, or would become one."""
+    import glob
+
+    place = folder / Path(source).expanduser()
+    target = path.resolve()
+    if place.exists():
+        found = place.resolve()
+        return found == target or (found.is_dir() and found in target.parents)
+    return glob.has_magic(source) and target in {
+        Path(name).resolve() for name in glob.glob(str(place), recursive=True)
+    }
