@@ -368,7 +368,8 @@ def first_there(given: list[Typed]) -> Written:
 
 
 def is_empty(given: list[Typed]) -> Written:
-    return f"coalesce(trim({text(given[0])}, ' \t\n\r') IN ('', '[]', '{{}}'), true)", "boolean"
+    one = text(given[0])
+    return f"coalesce({scans.is_blank(one)} OR {one} IN ('[]', '{{}}'), true)", "boolean"
 
 
 FUNCTIONS: dict[str, Function] = {

@@ -183,6 +183,11 @@ def as_text(column: Column) -> str:
     return f"{name}::VARCHAR"
 
 
+def is_blank(text: str) -> str:
+    """SQL: whether a text has no sign but white space. A tenth of what trim() takes."""
+    return f"NOT regexp_matches({text}, '[^\\s\\p{{Z}}]')"
+
+
 def content(columns: Iterable[Column]) -> str:
     """SQL: all that is in a row as one text: columns by name, what is missing left out. Two rows
     have the same where and only where they hold the same."""
