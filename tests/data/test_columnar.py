@@ -1,15 +1,18 @@
 """Parquet and Arrow, read where they lie."""
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow
 import pytest
 import zstandard
+from PIL import Image
 from pyarrow import parquet
 
-from tests.data.tables import agree, good, table, types, write
+from tests.data.tables import agree, good, queried, table, types, write
 from workbench.catalogue import SourceError
 
 
@@ -98,3 +101,13 @@ def test_a_type_that_would_be_unpickled_is_not(folder: Path) -> None:
     for name in ("x.parquet", "x.arrow"):
         assert good(table(name, folder)) == [{"a": 1}]
     assert not (folder / "ran").exists()
+
+
+def test_an_image_column_is_told_by_its_file_and_never_decoded(folder: Path) -> None:
+    Image.new("RGB", (4, 4)).save(folder / "a.png")
+    made = datasets.Dataset.from_dict({"image": [str(folder / "a.png")]})
+    made.cast_column("image", datasets.Image()).save_to_disk(str(folder / "saved"))
+    found = table("saved", folder)
+    assert types(found) == {"image": "object"}
+    assert good(found)[0]["image"].startswith("<file ")
+    assert queried(found) == [(0, json.dumps({"path": "a.png"}, separators=(",", ":")))]

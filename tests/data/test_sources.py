@@ -8,7 +8,6 @@ from pathlib import Path
 
 import datasets
 import pytest
-from PIL import Image
 
 from workbench import session
 from workbench.catalogue import SourceError
@@ -386,18 +385,6 @@ def test_the_prompts_of_each_session_use_columns_that_its_dataset_has() -> None:
             for text in (prompt.template, prompt.completion):
                 used = meta.find_undeclared_variables(Environment().parse(text))
                 assert used <= columns, (path, prompt.name)
-
-
-# --- pictures and names ------------------------------------------------------------------------
-
-
-def test_an_image_column_is_told_by_its_file_and_never_decoded(folder: Path) -> None:
-    Image.new("RGB", (4, 4)).save(folder / "a.png")
-    table = datasets.Dataset.from_dict({"image": [str(folder / "a.png")]})
-    table.cast_column("image", datasets.Image()).save_to_disk(str(folder / "saved"))
-    found = opened("saved", folder)
-    assert found.types == ["object"]
-    assert plain_values(found.train[0])["image"].startswith("<file ")
 
 
 def test_a_name_with_signs_of_a_pattern_is_a_name(folder: Path) -> None:

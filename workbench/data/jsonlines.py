@@ -1,6 +1,7 @@
 """JSON Lines files as a Table, read where they lie."""
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ NAMED = 1000  # broken places that are named
 OBJECT = 16 << 20  # DuckDB's own limit for a line
 LARGE_MEMORY = "600MB"  # for DuckDB where lines are longer than that
 MASKED = 1000  # broken rows that a query names; more, and a clean copy is made
+MANY = 50  # files above which one does not look after each of them at every read
 CHUNK = 2000  # rows copied at a time
 
 
@@ -49,6 +51,7 @@ class JsonLines:
         self.clean: Path | None = None  # the copy that DuckDB reads instead
         self.numbers: numpy.ndarray[Any, Any] | None = None
         self.lock = threading.Lock()
+        self.checked = 0.0  # when the files were last seen to be as they were
         self.stamps = [stamp(path) for path in self.files]
         if not self.restore():
             self.look()
@@ -103,19 +106,23 @@ class JsonLines:
         Raises:
             SourceError: where a file was written anew, or for a query where it is gone.
         """
+        now = time.monotonic()
+        if not for_query and len(self.files) > MANY and now - self.checked < 1:
+            return False
+        self.checked = now
         grown = False
         for file, (path, before) in enumerate(zip(self.files, self.stamps, strict=True)):
-            now = stamp(path)
-            if now == before:
+            here = stamp(path)
+            if here == before:
                 continue
-            if now is None or before is None or now[:2] != before[:2]:
+            if here is None or before is None or here[:2] != before[:2]:
                 if for_query:  # rows are read from the file that was opened, wherever it is now
-                    gone = "is gone" if now is None else "was replaced"
+                    gone = "is gone" if here is None else "was replaced"
                     raise SourceError(f"{path} {gone} since it was opened; open it again.")
-            elif now[2] > before[2] and self.lines.only_grew(file):
+            elif here[2] > before[2] and self.lines.only_grew(file):
                 grown = True
                 self.say(f"{path.name} has grown since it was opened; open it again to see all.")
-            elif now[2] < before[2]:
+            elif here[2] < before[2]:
                 raise SourceError(
                     f"{path} became shorter since it was opened; open it again to see what is left."
                 )
