@@ -343,3 +343,27 @@ async def test_pages_of_a_view_given_up_are_not_taken_for_those_shown(bench: Ben
         assert not held.is_set()
         assert "stale" not in screen_text(app)
         assert app.dataset_pane.table.total == 250
+
+
+async def test_a_search_asked_for_while_the_rows_are_opened_again_waits_for_them(
+    bench: Bench,
+) -> None:
+    app, link = bench.open()
+    held: list[p.OpenDataset] = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        link.answers[p.OpenDataset] = held.append
+        await pilot.press("f2", "x")
+        await until(pilot, lambda: held)
+        assert "applying the change …" in screen_text(app)
+        assert first_numbers(app) == [1, 2, 3]
+        link.news(p.Progress(request=held[0].id, what="dividing the rows", done=1, total=2))
+        await shown(pilot, "dividing the rows 50 %")
+        await pilot.press("slash", *"waste", "enter")
+        await pilot.pause(0.3)
+        assert "FindRows" not in link.kinds()
+        assert "looking …" in screen_text(app)
+        del link.answers[p.OpenDataset]
+        link.OpenDataset(held[0])
+        await shown(pilot, "83 hits of 250")
+        assert first_numbers(app) == [2, 5, 8]

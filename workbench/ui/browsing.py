@@ -41,6 +41,7 @@ class Browsing:
         self.reads: set[int] = set()  # requests for rows of the table
         self.goal = -1  # a row number to go to as soon as it is read
         self.again = False  # the same rows are opened anew: what is shown stays meanwhile
+        self.waiting = False  # for the dataset to be open: until then nothing can be read of it
         self.render_sent = 0.0
         self.timers: dict[str, Timer] = {}
         self.when_row_comes: list[str] = []  # actions that wait for the row in full
@@ -52,7 +53,10 @@ class Browsing:
         """Open the session's dataset anew; `again`: its rows are those shown."""
         session = self.app.session
         self.again = again and self.opened is not None
+        self.waiting = True
         self.reads.clear()
+        if self.again:
+            self.app.dataset_pane.name_it(session.dataset.source, "applying the change …")
         if not self.again:
             self.opened, self.values, self.row, self.rendered = None, None, None, None
             self.goal = session.layout.row
@@ -182,7 +186,7 @@ class Browsing:
 
     def fail(self, event: Failed) -> bool:
         if event.request == self.open_request:
-            self.opened = None
+            self.opened, self.waiting = None, False
             self.app.dataset_pane.fail(event.message)
             self.app.report(event, self.app.dataset_pane.display)
             self.render()
@@ -193,10 +197,12 @@ class Browsing:
         elif event.request == self.jump_request:
             self.app.tell(event.message, "warning", event.details)
         elif event.request in self.reads or event.request == self.row_request:
-            # Of many pages one sentence is enough; what is there stays.
+            # Of many pages one sentence is enough; what is there stays. While the dataset is
+            # opened again nothing is to be had: all is asked for once more when it is there.
             self.reads.discard(event.request)
             self.app.note(event.message, event.details)
-            self.app.dataset_pane.warn(event.message)
+            if not self.waiting:
+                self.app.dataset_pane.warn(event.message)
         else:
             return False
         return True
@@ -205,7 +211,7 @@ class Browsing:
         if opened.request != self.open_request:
             return
         pane = self.app.dataset_pane
-        before, self.opened = self.opened, opened
+        before, self.opened, self.waiting = self.opened, opened, False
         if self.again and before and pane.table.total:
             pane.describe(opened)
             if not self.app.finding.view:

@@ -80,6 +80,9 @@ class Finding:
         table = self.app.dataset_pane.table
         table.sought = self.wanted.search.lower()
         self.show_order()
+        if self.app.browsing.waiting:  # it is looked for as soon as the dataset is open
+            self.tell()
+            return
         self.began, self.under_way = time.monotonic(), True
         self.request = self.app.send(self.wanted)
         self.tell()
@@ -217,7 +220,8 @@ class Finding:
             elif self.found.total:
                 parts.append((f" of {count(self.found.total)}", "quiet"))
         else:
-            parts.append(("looking …" if self.under_way else "stopped", "quiet"))
+            waits = self.under_way or self.app.browsing.waiting
+            parts.append(("looking …" if waits else "stopped", "quiet"))
         return [*parts, (self.criteria(), "quiet")]
 
     def criteria(self) -> str:

@@ -104,7 +104,7 @@ class Inspecting:
     def renew(self) -> None:
         """Something may have changed: ask for what is shown where it is not known yet."""
         browsing = self.app.browsing
-        if not browsing.opened or not self.app.dataset_pane.table.total:
+        if browsing.waiting or not browsing.opened or not self.app.dataset_pane.table.total:
             return
         match self.shown:
             case "columns":

@@ -11,7 +11,7 @@ from workbench.text import one_line
 from workbench.ui.actions import ACTIONS, shown_key
 from workbench.ui.panes.pane import Pane, keys_of
 from workbench.ui.units import count, duration, plural
-from workbench.ui.views.record import AT_ONCE, progress_lines, row_lines
+from workbench.ui.views.record import AT_ONCE, amount, progress_lines, row_lines
 from workbench.ui.widgets.asking import HINTS, Ask, Kind
 from workbench.ui.widgets.lines import Bar, Growing, Line, Lines, cells, clip, spread, wrap
 from workbench.ui.widgets.table import MARKS, Table
@@ -121,6 +121,8 @@ class DatasetPane(Pane):
 
     def follow(self, progress: Progress) -> None:
         self.progress = progress
+        if self.opened:  # it is opened again, and shown meanwhile
+            self.name_it(self.source, f"{progress.what} {amount(progress)}".strip())
         self.detail.redraw()
 
     def fail(self, problem: str) -> None:
