@@ -35,7 +35,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: starters
-	@set -e; for one in startup latency training imports; do \
+	@set -e; for one in startup latency training imports dataset_open dataset_scan lengths; do \
 	  echo "== $$one"; $(BIN)/python -m benchmarks.$$one; \
 	done
 

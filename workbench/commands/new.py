@@ -11,7 +11,7 @@ from workbench.text import one_line
 
 
 def new_session(path: Path, model: str, dataset: str) -> int:
-    """Write a session with every setting at its default."""
+    """Write a session with every setting at its default, worded for the dataset if it is here."""
     if not path.name:
         raise SessionError("A session is a file: name it, such as sessions/mine.toml.")
     if path.suffix != ".toml":
@@ -21,11 +21,34 @@ def new_session(path: Path, model: str, dataset: str) -> int:
     session = Session(prompts=[Prompt(name="first", template="")])
     if model:
         session = replace(session, model=ModelSettings(name=absolute(model)))
+    words = ""
     if dataset:
         session = replace(session, dataset=DatasetSettings(source=absolute(dataset)))
+        if Path(dataset).exists():
+            session, words = worded(session)
     sessions.save(session, path)
-    print(one_line(f"Made {path}. Open it with: workbench {path}"), file=sys.stderr)
+    print(one_line(f"Made {path}. {words}Open it with: workbench {path}"), file=sys.stderr)
     return 0
+
+
+def worded(session: Session) -> tuple[Session, str]:
+    """The session with a wording for what its rows are, and what that is.
+
+    Raises:
+        SourceError: when the dataset cannot be read.
+    """
+    from workbench.data.formats import RECOGNISED, default_prompt, recognise
+    from workbench.data.sources import open_source
+
+    source = open_source(session.dataset, Path.cwd(), lambda *_: None)
+    dataset = session.dataset
+    if dataset.split not in source.tables:
+        dataset = replace(dataset, split=next(iter(source.tables)))
+    table = source.table(dataset.split)
+    rows = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
+    found = recognise(table.columns, rows, dataset, Prompt())
+    prompt = replace(default_prompt(found), name="first")
+    return replace(session, dataset=dataset, prompts=[prompt]), f"{found.why} "
 
 
 def absolute(name: str) -> str:

@@ -2,10 +2,13 @@
 
 import json
 import sys
+import threading
+
+from msgspec.structs import replace
 
 from workbench import session as sessions
 from workbench.commands.client import progress
-from workbench.commands.data import HEAD, reporter
+from workbench.commands.data import reporter
 from workbench.commands.generate import choose_prompt
 from workbench.commands.starting import find_session
 from workbench.protocol import TokensInspected
@@ -18,9 +21,11 @@ TRAINED = ("trained", "special_trained")
 def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
     """Print ids, pieces, roles and badges of the row, counted from 1 (0: the session's own)."""
     from workbench.data.examples import Encoder
-    from workbench.data.formats import recognise
+    from workbench.data.formats import RECOGNISED, recognise
     from workbench.data.sources import open_source
     from workbench.data.tokens import inspect
+    from workbench.inference.locate import locate
+    from workbench.inference.model import context_length, read_config
     from workbench.inference.tokenizer import load_tokenizer
 
     path, _ = find_session(word)
@@ -31,12 +36,10 @@ def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
         report = reporter(show)
         table = open_source(session.dataset, folder, report).table(session.dataset.split)
         if table.count < number:
-            import threading
-
             table.index(lambda done, total: report("reading", done, total, "B"), threading.Event())
         if table.count < number:
             raise SessionError(f"There is no row {number:,}: there are {table.count:,}.")
-        head = [one for one in table.read(0, HEAD) if isinstance(one, dict)]
+        head = [one for one in table.read(0, RECOGNISED) if isinstance(one, dict)]
         found = recognise(table.columns, head, session.dataset, session.prompt())
         if found.problem:
             raise SessionError(found.problem)
@@ -46,7 +49,12 @@ def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
                 f"Row {number:,} is broken: {record.file}, line {record.line}: {record.reason}"
             )
         tokenizer = load_tokenizer(session.model, folder, report)
-        encoder = Encoder(tokenizer, session.prompt(), found, session.training)
+        place = locate(session.model, folder, report, weights=False)
+        limit = context_length(read_config(session.model, place), tokenizer)
+        training = replace(
+            session.training, max_length=min(session.training.max_length, limit)
+        )  # as the trainer does
+        encoder = Encoder(tokenizer, session.prompt(), found, training)
         seen = inspect(tokenizer, encoder, record)
     if as_json:
         print(json.dumps(as_document(number, seen), ensure_ascii=False))

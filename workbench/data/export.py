@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from workbench.catalogue import Report, SourceError
 from workbench.data.arrow_types import Kind
@@ -91,7 +91,7 @@ def opened(path: Path, suffix: str) -> Iterator[IO[bytes]]:
             return
         # The same rows give the same file: no name and no time in it.
         with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
-            yield packed
+            yield cast("IO[bytes]", packed)
 
 
 def write_lines(rows: Iterable[dict[str, Any]], file: IO[bytes]) -> int:

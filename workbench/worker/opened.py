@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from workbench.data.views import View
 
 VIEWS = 8  # kept; the oldest is forgotten
-HEAD = 200  # rows by which a format is recognised
 
 
 class Opened:
@@ -40,11 +39,11 @@ class Opened:
         return Path(self.request.folder)
 
     def recognise(self) -> FormatFound:
-        from workbench.data.formats import recognise
+        from workbench.data.formats import RECOGNISED, recognise
         from workbench.session import Prompt
 
         prompt = self.request.prompt or Prompt()
-        rows = [row for row in self.table.read(0, HEAD) if isinstance(row, dict)]
+        rows = [row for row in self.table.read(0, RECOGNISED) if isinstance(row, dict)]
         return recognise(self.table.columns, rows, self.request.dataset, prompt)
 
     def describe(self) -> DatasetOpened:

@@ -18,9 +18,9 @@ from workbench.protocol import (
     TokensInspected,
     Values,
 )
-from workbench.session import DatasetSettings, ModelSettings, Prompt
+from workbench.session import DatasetSettings, ModelSettings, Prompt, TrainingSettings
 from workbench.worker.lane import Job, Lane, RefusedError
-from workbench.worker.opened import HEAD, Opened
+from workbench.worker.opened import Opened
 
 MOST_TOKENS = 20_000  # told of one text
 
@@ -155,8 +155,8 @@ class TokenDesk(LatestLane):
         from workbench.data.tokens import inspect
 
         found = usable(format_of(self.opened, job, request))
-        tokenizer, _ = self.tokenizer(request.model, Path(request.folder), job)
-        encoder = Encoder(tokenizer, request.prompt, found, request.training)
+        tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
+        encoder = Encoder(tokenizer, request.prompt, found, within(request.training, limit))
         seen: TokensInspected = inspect(tokenizer, encoder, request.values)
         job.tell(replace(seen, request=job.id))
 
@@ -183,7 +183,7 @@ class LengthDesk(TokenizerLane):
             job.tell(Done(request=job.id, cancelled=True))
             return
         found = usable(format_of(self.opened, job, request))
-        tokenizer, _ = self.tokenizer(request.model, Path(request.folder), job)
+        tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
         numbers = division.train
         if request.view >= 0:
             numbers = numpy.asarray(
@@ -194,7 +194,7 @@ class LengthDesk(TokenizerLane):
             tokenizer,
             request.prompt,
             found,
-            request.training,
+            within(request.training, limit),
             rows,
             request.rows,
             job.stopped,
@@ -209,10 +209,10 @@ def format_of(
     request: InspectTokens | MeasureLengths | ShowRoles,
 ) -> FormatFound:
     """What the dataset's rows are taken for, with the wording and mapping of the request."""
-    from workbench.data.formats import recognise
+    from workbench.data.formats import RECOGNISED, recognise
 
     table = opened(job.client).table
-    head = [row for row in table.read(0, HEAD) if isinstance(row, dict)]
+    head = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
     return recognise(table.columns, head, request.dataset, request.prompt)
 
 
@@ -225,3 +225,10 @@ def usable(found: FormatFound) -> FormatFound:
     if found.problem:
         raise RefusedError(found.problem)
     return found
+
+
+def within(training: TrainingSettings, limit: int) -> TrainingSettings:
+    """No longer than the model's context, as the trainer does."""
+    from msgspec.structs import replace
+
+    return replace(training, max_length=min(training.max_length, limit))

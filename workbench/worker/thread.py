@@ -161,14 +161,18 @@ class Worker(Lane):
             )
 
     def evaluate(self, request: Evaluate, job: Job) -> None:
+        from workbench.data.formats import RECOGNISED, recognise
         from workbench.data.sources import open_dataset
         from workbench.inference.evaluation import evaluate
 
         folder = Path(request.folder)
         loaded = self.ready(request.model, folder, job)
-        data = open_dataset(request.dataset, folder, job.progress)
+        data = open_dataset(request.dataset, folder, job.progress, job.stopped)
         if data.evaluation is None:
             raise RefusedError("The dataset has no rows to measure on: name an evaluation_split.")
+        table = data.evaluation.table
+        head = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
+        found = recognise(table.columns, head, request.dataset, request.prompt)
         for weights in self.available(loaded, request.weights):
             if job.stopped.is_set():
                 break
@@ -182,6 +186,7 @@ class Worker(Lane):
                 request.max_length,
                 job.stopped,
                 job.progress,
+                found,
             )
             if job.stopped.is_set():
                 break
@@ -223,7 +228,7 @@ class Worker(Lane):
         # The run makes an adapter of its own over the base: the one the session names has no part.
         session = replace(session, model=replace(session.model, adapter=""))
         loaded = self.ready(session.model, folder, job)
-        data = open_dataset(session.dataset, folder, job.progress)
+        data = open_dataset(session.dataset, folder, job.progress, job.stopped)
         if job.stopped.is_set():
             job.tell(Done(request=job.id, cancelled=True))
             return
