@@ -146,6 +146,13 @@ def small_integers(count: int) -> str:
     return "int32" if count < 1 << 31 else "int64"
 
 
+def places(mask: "Array") -> "Array":
+    """The numbers of the rows that a mask (a boolean for each row) is true of, sorted."""
+    import numpy
+
+    return numpy.flatnonzero(mask).astype(small_integers(len(mask)))
+
+
 def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 

@@ -63,25 +63,27 @@ def divide(
     out = used & unwanted(table, settings, stopped, report, notes)
     used &= ~out
     apart = used & False
-    evaluation, measured, words = numbers(apart), None, ""
+    evaluation, measured, words = scans.places(apart), None, ""
     if other:
         measured = table if other == settings.split else whole(source, other, stopped, report)
         same = ": the rows trained on, so the measure flatters" if measured is table else ""
         words = f"split {other}{same}"
-        evaluation = numbers(used)
+        evaluation = scans.places(used)
         if measured is not table:
             compatible(source, settings.split, other)
-            evaluation = numbers(to_measure(measured, settings, other, stopped, report))
+            evaluation = scans.places(to_measure(measured, settings, other, stopped, report))
     elif settings.evaluation_count or settings.evaluation_share:
         apart = holdout.hold_out(table, settings, used, stopped, report)
-        evaluation = numbers(apart)
+        evaluation = scans.places(apart)
         if len(evaluation):
             measured, words = table, in_words(settings, len(evaluation))
     train = used & ~apart
     if "overlap" in settings.leave_out and measured is not None and other != settings.split:
         from workbench.data import problems
 
-        common = problems.overlap(table, numbers(train), measured, evaluation, stopped, report)
+        common = problems.overlap(
+            (table, scans.places(train)), (measured, evaluation), settings, stopped, report
+        )
         train[common], out[common] = False, True
     if not train.any():
         raise SourceError(
@@ -90,10 +92,10 @@ def divide(
         )
     return Division(
         table=table,
-        train=numbers(train),
+        train=scans.places(train),
         evaluation_table=measured,
         evaluation=evaluation,
-        left_out=numbers(out),
+        left_out=scans.places(out),
         words=words,
         notes=notes,
         settings=settings,
@@ -185,11 +187,10 @@ def unwanted(
     out = numpy.zeros(table.count, bool)
     if settings.where.strip():
         out |= ~true_of(table, settings.where, stopped, report)
-    for kind in settings.leave_out:
+    if set(settings.leave_out) - {"overlap"}:
         from workbench.data import problems  # here: most sessions leave nothing out
 
-        if kind != "overlap":
-            out[problems.rows_of(kind, table, settings, stopped, report)] = True
+        out |= problems.rows_of(settings.leave_out, table, settings, stopped, report)
     out[single_rows(table, settings.leave_out_rows, notes)] = True
     return out
 
@@ -254,13 +255,6 @@ def row_key(number: int, values: dict[str, Any]) -> str:
     text = json.dumps(there, sort_keys=True, default=repr, ensure_ascii=False)
     digest = hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
     return f"{number}:{digest.hexdigest()[:16]}"
-
-
-def numbers(mask: "Array") -> "Array":
-    """The numbers of the rows that a mask is true of."""
-    import numpy
-
-    return numpy.flatnonzero(mask).astype(scans.small_integers(len(mask)))
 
 
 def in_words(settings: DatasetSettings, held: int) -> str:
