@@ -20,7 +20,7 @@ def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 
     screen.until(r"9,\d\d\d rows · 1,\d\d\d for evaluation")
     screen.until(r"\d+ tokens of 8,192", 120)
     screen.press("f2", "down", "down", "down")
-    screen.until(r"\n.?\s+4▸")
+    screen.until(r"\n.?\s+4 ▸")
 
     # prompt: what is typed is in what the model gets
     screen.press("f3")
@@ -80,7 +80,7 @@ def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 
     # come back: the same state
     again = terminal(str(film_reviews))
     again.until("Say why not", 30)
-    again.until(r"\n.?\s+4▸", 60)
+    again.until(r"\n.?\s+4 ▸", 60)
     again.until("■ stopped")
     again.until(r"Row 4 · label")
     assert not re.search("Traceback", again.output)
