@@ -56,11 +56,22 @@ def commands() -> "type[Provider]":
 
 
 def key_bindings() -> list[Binding]:
-    """A key that types nothing works in an editor, too: it comes before the editor's own."""
+    """A key that types nothing works in an editor, too: it comes before the editor's own.
+
+    A letter that is a key in the dataset pane comes first there as well: what is typed right after
+    it belongs to the field that it opens, and must not reach the table before that is there.
+    """
     return [
-        Binding(key, action.name, action.label, show=False, priority=key not in TYPED)
-        for action in ACTIONS
-        if not action.where
+        Binding(
+            key,
+            f"press({number})" if action.where else action.name,
+            action.label,
+            show=False,
+            priority=bool(action.where) or key not in TYPED,
+        )
+        for number, action in sorted(
+            enumerate(ACTIONS), key=lambda one: one[1].where in ("", "dataset")
+        )
         for key in action.keys.split(",")
     ]
 

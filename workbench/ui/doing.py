@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from textual.widgets import Input
 
 from workbench.session import Pane as PaneName
 from workbench.session import Prompt
-from workbench.ui.actions import ACTIONS
+from workbench.ui.actions import ACTIONS, Action
 from workbench.ui.looking import Looking
 
 if TYPE_CHECKING:
@@ -28,7 +29,20 @@ class Doing(Looking):
         """With a sheet open only the sheet's own keys count; before the panes are there, none."""
         if action in OURS and (not self.begun or len(self.screen_stack) > 1):
             return False
+        if action == "press":
+            return self.may_press(ACTIONS[int(str(parameters[0]))])
         return super().check_action(action, parameters)
+
+    def may_press(self, action: Action) -> bool:
+        """Whether a key that works in one place only is pressed there, and not typed into a field."""
+        if not self.begun or len(self.screen_stack) > 1 or isinstance(self.focused, Input):
+            return False
+        pane = self.dataset_pane
+        inside = self.focused is not None and pane in self.focused.ancestors_with_self
+        return inside and action.where in ("dataset", pane.view)
+
+    async def action_press(self, number: int) -> None:
+        await self.run_action(ACTIONS[number].name)
 
     def arrange(self) -> None:
         """Lay the panes out for the size of the screen."""

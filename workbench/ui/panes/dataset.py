@@ -9,7 +9,7 @@ from textual.message import Message
 from workbench.protocol import DatasetIndexed, DatasetOpened, Progress, Row
 from workbench.text import one_line
 from workbench.ui.actions import ACTIONS, shown_key
-from workbench.ui.panes.pane import Pane, keys_of
+from workbench.ui.panes.pane import Pane
 from workbench.ui.units import count, duration, plural
 from workbench.ui.views.record import AT_ONCE, amount, progress_lines, row_lines
 from workbench.ui.widgets.asking import HINTS, Ask, Kind
@@ -25,8 +25,6 @@ REST_PAUSE = 0.3  # seconds after which a row's further columns are laid out
 
 
 class DatasetPane(Pane):
-    BINDINGS = [*keys_of("dataset")]
-
     class Typed(Message):
         """Something was typed into the field above the rows."""
 
@@ -70,7 +68,8 @@ class DatasetPane(Pane):
         if self.view != "rows" and self.view in self.views:
             self.views[self.view].go()
         else:
-            (self.table if self.table.display else self.detail).focus()
+            # At once: `focus` waits its turn behind keys that were typed already.
+            self.screen.set_focus(self.table if self.table.display else self.detail)
 
     async def look(self, name: "ViewName") -> None:
         """Show another view; what it needs is imported only now."""
@@ -200,7 +199,8 @@ class DatasetPane(Pane):
         self.close_field()
         ask = Ask(kind, value, self.hint(kind), lambda: self.bench.finding.problem)
         await self.mount(ask, before=self.table)
-        ask.field.focus()
+        # At once: `focus` waits its turn behind keys that were typed already, which are its text.
+        self.screen.set_focus(ask.field)
 
     def hint(self, kind: Kind) -> str:
         """For a filter an example with columns that there are."""

@@ -1,21 +1,9 @@
 """A pane: a frame with a title. What is in it comes after the first paint."""
 
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 
 from workbench.text import one_line
-from workbench.ui.actions import ACTIONS, Where
-
-
-def keys_of(where: Where) -> list[Binding]:
-    """The keys of the table of actions that work only in a pane, or in a view of it."""
-    return [
-        Binding(key, f"app.{action.name}", action.label, show=False)
-        for action in ACTIONS
-        if action.where == where
-        for key in action.keys.split(",")
-    ]
 
 
 class Pane(Vertical):

@@ -6,7 +6,6 @@ from workbench.protocol import LengthsMeasured
 from workbench.session import TrainingSettings
 from workbench.text import one_line
 from workbench.ui.inspecting import Look
-from workbench.ui.panes.pane import keys_of
 from workbench.ui.units import count, duration, plural
 from workbench.ui.views.looking import state_lines
 from workbench.ui.widgets.bars import merged, sideways, upright
@@ -38,7 +37,6 @@ def stepped(length: int, by: int) -> int:
 
 class LengthsView(Lines):
     DEFAULT_CSS = "LengthsView { height: 1fr; overflow-x: hidden; }"
-    BINDINGS = [*keys_of("lengths")]
 
     def __init__(self, look: Look[LengthsMeasured]) -> None:
         super().__init__(self.lay_out, id="lengths-view")

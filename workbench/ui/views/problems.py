@@ -6,7 +6,6 @@ from textual.containers import Vertical
 from workbench.protocol import Problem, ProblemsFound
 from workbench.text import one_line
 from workbench.ui.inspecting import Look
-from workbench.ui.panes.pane import keys_of
 from workbench.ui.units import count, duration, plural
 from workbench.ui.views.looking import state_lines
 from workbench.ui.widgets.lines import Line, Lines, clip, wrap
@@ -22,7 +21,6 @@ class ProblemsView(Vertical):
     ProblemsView > Lines { height: 2fr; border-top: solid $frame; overflow-x: hidden; }
     ProblemsView > Lines:focus { border-top: solid $primary; }
     """
-    BINDINGS = [*keys_of("problems")]
 
     def __init__(self, look: Look[ProblemsFound]) -> None:
         super().__init__(id="problems-view")
@@ -64,7 +62,7 @@ class ProblemsView(Vertical):
             words = f"✓ Nothing found in {plural(result.rows, 'row')}."
             lines += wrap(words, width, "good")
         else:
-            words = f"{plural(len(result.problems), 'kind')} in {plural(result.rows, 'row')}"
+            words = f"{plural(len(result.problems), 'kind')} of problem in {plural(result.rows, 'row')}"
             if result.seconds:
                 words += f" · in {duration(result.seconds)}"
             lines.append(clip([(words, "quiet")], width))

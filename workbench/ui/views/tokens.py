@@ -11,7 +11,6 @@ from textual.binding import Binding
 from workbench.protocol import Badge, TokenRole, TokenSequence, TokensInspected
 from workbench.text import literal, one_line
 from workbench.ui.inspecting import Look
-from workbench.ui.panes.pane import keys_of
 from workbench.ui.units import count, plural
 from workbench.ui.views.looking import state_lines
 from workbench.ui.widgets.lines import Line, Lines, cells, wrap
@@ -37,7 +36,6 @@ SEVERITY = {"bad": ("✗ ", "bad"), "warn": ("! ", "warn"), "note": ("· ", "qui
 class TokensView(Lines):
     DEFAULT_CSS = "TokensView { height: 1fr; overflow-x: hidden; }"
     BINDINGS = [
-        *keys_of("tokens"),
         Binding("left", "app.previous_row", show=False),
         Binding("right", "app.next_row", show=False),
     ]
