@@ -62,7 +62,9 @@ class ProblemsView(Vertical):
             words = f"✓ Nothing found in {plural(result.rows, 'row')}."
             lines += wrap(words, width, "good")
         else:
-            words = f"{plural(len(result.problems), 'kind')} of problem in {plural(result.rows, 'row')}"
+            words = (
+                f"{plural(len(result.problems), 'kind')} of problem in {plural(result.rows, 'row')}"
+            )
             if result.seconds:
                 words += f" · in {duration(result.seconds)}"
             lines.append(clip([(words, "quiet")], width))
