@@ -260,8 +260,8 @@ def sort_keys(column: Column) -> list[str]:
     """SQL to sort by. Of values of several types numbers come before texts, by their size."""
     name, text = scans.reference(column.name), scans.as_text(column)
     if column.type == "mixed":
-        return [f"CASE WHEN {text} IS NULL THEN NULL ELSE TRY_CAST({text} AS DOUBLE) END",
-                f"{text}"]  # fmt: skip
+        number = f"TRY_CAST({text} AS DOUBLE)"
+        return [f"CASE WHEN {text} IS NOT NULL THEN {number} IS NULL END", number, text]
     if SQL_TYPES[column.type] == "JSON":
         return [text]
     return [name]
@@ -287,10 +287,13 @@ def holds(column: Column, search: str) -> str:
     with JSON's escapes."""
     texts = [search]
     if SQL_TYPES[column.type] == "JSON":
-        escaped = (json.dumps(search, ensure_ascii=ascii)[1:-1] for ascii in (False, True))
-        texts = list(dict.fromkeys([search, *escaped]))
+        texts = [json.dumps(search, ensure_ascii=ascii)[1:-1] for ascii in (False, True)]
+        if "\\" not in search:  # as it is shown, too: with its quotes
+            texts.append(search)
     shown = f"{scans.reference(column.name)}::VARCHAR"
-    found = [f"{shown} ILIKE {engine.text(pattern(one))} ESCAPE '\\'" for one in texts]
+    found = [
+        f"{shown} ILIKE {engine.text(pattern(one))} ESCAPE '\\'" for one in dict.fromkeys(texts)
+    ]
     return " OR ".join(found)
 
 
