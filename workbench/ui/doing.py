@@ -34,7 +34,7 @@ class Doing(Looking):
         return super().check_action(action, parameters)
 
     def may_press(self, action: Action) -> bool:
-        """Whether a key that works in one place only is pressed there, and not typed into a field."""
+        """Whether a key that works in one place only is pressed there, not typed into a field."""
         if not self.begun or len(self.screen_stack) > 1 or isinstance(self.focused, Input):
             return False
         pane = self.dataset_pane

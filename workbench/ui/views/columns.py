@@ -38,7 +38,7 @@ class ColumnsView(Vertical):
         yield self.detail
 
     def go(self) -> None:
-        self.listing.focus()
+        self.screen.set_focus(self.listing)
 
     @property
     def columns(self) -> list[ColumnSummary]:

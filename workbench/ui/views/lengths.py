@@ -44,7 +44,7 @@ class LengthsView(Lines):
         self.training = TrainingSettings()
 
     def go(self) -> None:
-        self.focus()
+        self.screen.set_focus(self)
 
     def lay_out(self, width: int) -> list[Line]:
         training, result = self.training, self.look.result

@@ -34,7 +34,7 @@ class ProblemsView(Vertical):
         yield self.detail
 
     def go(self) -> None:
-        self.listing.focus()
+        self.screen.set_focus(self.listing)
 
     @property
     def problems(self) -> list[Problem]:

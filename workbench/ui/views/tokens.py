@@ -49,7 +49,7 @@ class TokensView(Lines):
         self.body: list[Line] = []
 
     def go(self) -> None:
-        self.focus()
+        self.screen.set_focus(self)
 
     def lay_out(self, width: int) -> list[Line]:
         top: Line = [
