@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from textual.widgets import Input
 
 from workbench.session import Pane as PaneName
 from workbench.session import Prompt
@@ -35,7 +34,11 @@ class Doing(Looking):
 
     def may_press(self, action: Action) -> bool:
         """Whether a key that works in one place only is pressed there, not typed into a field."""
-        if not self.begun or len(self.screen_stack) > 1 or isinstance(self.focused, Input):
+        if not self.begun or len(self.screen_stack) > 1:
+            return False
+        from textual.widgets import Input  # not before the first paint
+
+        if isinstance(self.focused, Input):
             return False
         pane = self.dataset_pane
         inside = self.focused is not None and pane in self.focused.ancestors_with_self
