@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Array = numpy.ndarray[Any, Any]
 
-AT_ONCE = 1_500_000  # pairs kept in memory
+AT_ONCE = 500_000  # pairs kept in memory
 BITS = 6  # of a hash: there are 2 ** BITS files
 
 

@@ -204,7 +204,7 @@ class Alike(Look):
                 f"CASE WHEN hash({text}) % {self.one_in} = 0 THEN left({text}, {LONGEST}) END",
             ]
         self.exact, self.worded = Pairs(), Pairs()
-        self.texts: dict[int, str] = {}  # of the rows chosen
+        self.texts: dict[int, tuple[int, str]] = {}  # hash: row, wording; of the rows chosen
         self.characters, self.full_at = 0, 0
 
     def add(self, rows: "Array", kept: "Array", arrays: "list[pyarrow.Array]") -> None:
@@ -217,10 +217,14 @@ class Alike(Look):
         import numpy
         import pyarrow
 
+        hashes = scans.numbers(arrays[1])[kept]
         chosen = arrays[2].filter(pyarrow.array(kept))
         for place in numpy.flatnonzero(chosen.is_valid().to_numpy(zero_copy_only=False)):
+            code = int(hashes[place])
+            if code in self.texts:  # the same wording: nothing to compare
+                continue
             text = chosen[int(place)].as_py()
-            self.texts[int(rows[place])] = text
+            self.texts[code] = (int(rows[place]), text)
             self.characters += len(text)
             if self.characters > COMPARED_TEXT:
                 self.full_at = int(rows[place])
@@ -238,12 +242,14 @@ class Alike(Look):
         if "near_duplicates" not in self.wanted.kinds:
             return
         alike = self.worded.repeated(self.table.count)
-        out = same | alike
-        chosen = [row for row in self.texts if not out[row]]
-        texts = [self.texts[row] for row in chosen]
+        alike[same] = False
+        alone = [one for one in self.texts.values() if not alike[one[0]] and not same[one[0]]]
+        chosen, texts = [row for row, _ in alone], [text for _, text in alone]
+        self.texts = {}
+        del same
         places = numpy.array(similar.repeated(texts, stopped), int)
         alike[numpy.array(chosen, int)[places]] = True
-        found.rows["near_duplicates"] = scans.places(alike & ~same)
+        found.rows["near_duplicates"] = scans.places(alike)
         if self.one_in > 1 or self.full_at:
             found.notes.append(
                 f"Wordings that differ in a few words were looked for in {len(chosen):,} of the "

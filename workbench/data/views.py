@@ -31,7 +31,7 @@ WIDTH = 8  # bytes of a number in the file
 BLOCK = 1_000_000  # numbers written at a time
 SMALL = ("integer", "number", "boolean", "time", "empty")  # types whose values sort in little room
 # Texts are put in order outside of memory, a core at a time: all of it is for the one heap.
-THRIFTY = "SET threads = 1; SET memory_limit = '240MB'"
+THRIFTY = "SET threads = 1; SET memory_limit = '200MB'"
 COMPARED = 100  # characters by which texts are sorted where the whole ones take too much
 
 
