@@ -22,6 +22,7 @@ ALIKE = 0.8  # Jaccard index from which two texts are nearly the same
 BANDS, ROWS = 21, 6
 AT_ONCE = 1000  # texts
 COMPARED = 50  # earlier texts that one is compared with
+CACHED = 500  # sets of shingles, of up to a megabyte each
 
 
 def shingles(text: str) -> frozenset[str]:
@@ -42,7 +43,7 @@ def repeated(texts: Sequence[str], stopped: threading.Event) -> list[int]:
     Raises:
         Stopped: once `stopped` is set.
     """
-    sets = lru_cache(maxsize=20_000)(lambda place: shingles(texts[place]))
+    sets = lru_cache(maxsize=CACHED)(lambda place: shingles(texts[place]))
     out: set[int] = set()
     for later, earlier in candidates(texts, stopped):
         if stopped.is_set():
