@@ -50,6 +50,16 @@ def test_the_schema_is_json(workbench: Run) -> None:
     assert "$defs" in json.loads(workbench("schema").stdout)
 
 
+def test_a_new_session_is_worded_for_what_its_dataset_is(workbench: Run, tmp_path: Path) -> None:
+    rows = [{"en": f"House {n}", "fr": f"Maison {n}"} for n in range(8)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = workbench("new", "sessions/pairs.toml", "--dataset", "pairs.jsonl").stderr
+    assert "It is translation" in said
+    prompt = sessions.load(tmp_path / "sessions" / "pairs.toml").prompt()
+    assert "{{ en }}" in prompt.template
+    assert prompt.completion == "{{ fr }}"
+
+
 def test_a_new_session_is_made_and_not_written_over(workbench: Run, tmp_path: Path) -> None:
     workbench("new", "sessions/mine", "--model", "some/model", "--dataset", "rows.jsonl")
     made = sessions.load(tmp_path / "sessions" / "mine.toml")

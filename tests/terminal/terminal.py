@@ -32,6 +32,7 @@ KEYS = {
     **{f"f{n}": f"\x1bO{final}" for n, final in enumerate("PQRS", 1)},
     **{f"f{n}": f"\x1b[{c}~" for n, c in enumerate((15, 17, 18, 19, 20, 21, 23, 24), 5)},
     **{f"ctrl+{chr(96 + n)}": chr(n) for n in range(1, 27)},
+    "alt+o": "\x1bo",
     "alt+left": "\x1b[1;3D",
     "alt+right": "\x1b[1;3C",
     "ctrl+end": "\x1b[1;5F",

@@ -239,9 +239,11 @@ class WorkbenchApp(Doing):
             pane.set_class(pane.pane == self.session.layout.focus, "current")
         self.show_state()
 
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
+    def on_descendant_focus(self, _event: DescendantFocus) -> None:
+        """By where the focus is now: it may have moved on, and the news may overtake each other."""
+        where = self.focused.ancestors_with_self if self.focused else []
         for pane in self.panes():
-            inside = pane in event.widget.ancestors_with_self
+            inside = pane in where
             if inside and pane.pane != self.session.layout.focus:
                 self.change_layout(focus=pane.pane)
                 self.arrange()

@@ -33,23 +33,23 @@ class Looking(Base):
         self.show_state()
 
     async def show_rows(self) -> None:
+        """Go to the rows; where one is there already, nothing must take the focus afterwards."""
+        if self.session.layout.focus != "dataset":
+            self.action_pane("dataset")
         if self.dataset_pane.view != "rows":
             await self.action_look("rows")
 
     # --- which rows --------------------------------------------------------------------------
 
     async def action_search(self) -> None:
-        self.action_pane("dataset")
         await self.show_rows()
         await self.dataset_pane.ask("search", self.finding.wanted.search)
 
     async def action_filter(self) -> None:
-        self.action_pane("dataset")
         await self.show_rows()
         await self.dataset_pane.ask("filter", self.finding.wanted.where)
 
     async def action_go_to_row(self) -> None:
-        self.action_pane("dataset")
         await self.show_rows()
         await self.dataset_pane.ask("row-number")
 

@@ -64,14 +64,16 @@ class DataDesk(Lane):
         from workbench.data.sources import open_source
 
         job.progress("Opening the dataset")
-        self.forget(job.client)
-        source = open_source(request.dataset, Path(request.folder), job.progress)
-        opened = Opened(request, source)
-        sizes = [table.size for table in source.tables.values()]
-        if all(table.complete for table in source.tables.values()) or (
-            all(sizes) and sum(sizes) <= SMALL
-        ):
-            self.finish(opened, job.stopped, job.progress)
+        try:
+            source = open_source(request.dataset, Path(request.folder), job.progress)
+            opened = Opened(request, source)
+            tables = source.tables.values()
+            if all(table.size or table.complete for table in tables) and (
+                sum(table.size for table in tables) <= SMALL
+            ):
+                self.finish(opened, job.stopped, job.progress)
+        finally:  # what was open before is there until then
+            self.forget(job.client)
         self.open_now[job.client] = opened
         answer = opened.describe()
         job.tell(tagged(answer, job.id))
