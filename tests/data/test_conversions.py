@@ -25,6 +25,7 @@ LINES = '{"text": "one", "n": 1}\n\n{"text": "two", "n": 2}\n{bad}\n'
         ("x.jsonl", b"\xff\xfe\0\0" + LINES.encode("utf-32-le")),
         ("x.json", LINES.encode()),
     ],
+    ids=["gzip", "zstd", "utf-16", "utf-32", "json"],
 )
 def test_lines_that_are_packed_or_encoded_keep_their_numbers(
     folder: Path, name: str, content: bytes
