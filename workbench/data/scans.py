@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 BATCH = 100_000  # rows; the most that one batch has
 AT_ONCE = 1_000_000  # rows turned into numbers at a time
+# For rows of thousands of columns, or of megabytes each.
+GENEROUS = "SET threads = 1; SET memory_limit = '1GB'"
+WIDE = 500  # columns above which DuckDB would think about a query for minutes
+PLAIN = "SET disabled_optimizers = 'expression_rewriter,common_subexpressions'"
 LOOK_SECONDS = 0.2  # between two looks at how far a query is
 
 
 def scan(
-    table: Table,
-    columns: Iterable[str],
-    expressions: Sequence[str],
-    stopped: threading.Event,
-    connection: "duckdb.DuckDBPyConnection | None" = None,
+    table: Table, columns: Iterable[str], expressions: Sequence[str], stopped: threading.Event
 ) -> "Iterator[tuple[int, pyarrow.RecordBatch]]":
     """The number of the first row of each batch, and its values of the SQL `expressions`.
 
@@ -42,24 +42,51 @@ def scan(
     Raises:
         Stopped, SourceError, QueryError: as `reading`.
     """
-    own = connection or engine.connect()
+    names = list(columns)
+    stop = 0
+    try:
+        for start, batch in attempt(table, names, expressions, stopped, ""):
+            yield start, batch
+            stop = start + batch.num_rows
+    except OutOfMemoryError:
+        # DuckDB parses 2,048 rows of JSON at a time, however long they are.
+        given = stop
+        for start, batch in attempt(table, names, expressions, stopped, GENEROUS):
+            stop = start + batch.num_rows
+            if stop > given:
+                more = max(start, given)
+                yield more, batch.slice(more - start)
+    if table.complete and stop != table.count:
+        raise SourceError(
+            f"The source was changed while it was read: it had {table.count:,} rows and has "
+            f"{stop:,} now; open it again."
+        )
+
+
+def attempt(
+    table: Table,
+    columns: Sequence[str],
+    expressions: Sequence[str],
+    stopped: threading.Event,
+    settings: str,
+) -> "Iterator[tuple[int, pyarrow.RecordBatch]]":
+    """As `scan`, with other settings of DuckDB."""
+    connection = engine.connect()
     start = 0
     try:
-        with reading(own, stopped):
-            rows = own.sql(f"SELECT {', '.join(expressions)} FROM {relation(table, own, columns)}")
+        with reading(connection, stopped):
+            connection.execute(settings)
+            if len(columns) > WIDE:
+                connection.execute(PLAIN)
+            source = relation(table, connection, columns)
+            rows = connection.sql(f"SELECT {', '.join(expressions)} FROM {source}")
             for batch in rows.to_arrow_reader(BATCH):
                 if stopped.is_set():
                     raise engine.Stopped
                 yield start, batch
                 start += batch.num_rows
     finally:
-        if connection is None:
-            own.close()
-    if table.complete and start != table.count:
-        raise SourceError(
-            f"The source was changed while it was read: it had {table.count:,} rows and has "
-            f"{start:,} now; open it again."
-        )
+        connection.close()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ FEW = 20_000  # rows of a view that are looked at one by one
 BESIDE = 10  # times as many rows as in the view are there: then looking at all is a waste
 COLUMNS = 200  # looked at where none are named
 FREQUENT = 10  # values that are named
+TAKEN = 50  # rows read at a time for their values
 SHOWN = 80  # characters of a value
 JSON_TYPES = {  # of json_type: the word for it
     "VARCHAR": "text",
@@ -77,7 +78,25 @@ def summarise(
         for look in looks:
             look.add(rows, kept, [next(arrays) for _ in look.expressions])
         advance(start + batch.num_rows, max(table.count, start + batch.num_rows))
-    return [look.result(table) for look in looks]
+    values = named(table, looks)
+    return [look.result(found) for look, found in zip(looks, values, strict=True)]
+
+
+def named(table: Table, looks: "list[Look]") -> list[list[tuple[str, int]]]:
+    """For each column the most frequent values, as they are in a row that has them."""
+    most = [look.most() for look in looks]
+    wanted = sorted({row for one in most for _, _, row in one})
+    values: list[dict[int, Any]] = [{} for _ in looks]
+    for start in range(0, len(wanted), TAKEN):
+        part = wanted[start : start + TAKEN]
+        for row, record in zip(part, table.take(part), strict=True):
+            for look, one, found in zip(looks, most, values, strict=True):
+                if isinstance(record, dict) and any(place == row for _, _, place in one):
+                    found[row] = record.get(look.column.name)
+    return [
+        [(shown(look.value(found.get(row), code)), count) for code, count, row in one]
+        for look, one, found in zip(looks, most, values, strict=True)
+    ]
 
 
 class Look:
@@ -169,7 +188,7 @@ class Look:
         there = found.is_valid().to_numpy(zero_copy_only=False)
         self.frequent.add(scans.numbers(found)[there], numpy.repeat(rows, lengths)[there])
 
-    def result(self, table: Table) -> ColumnSummary:
+    def result(self, frequent: list[tuple[str, int]]) -> ColumnSummary:
         numbers = self.column.type in ("integer", "number")
         return ColumnSummary(
             name=self.column.name,
@@ -178,7 +197,7 @@ class Look:
             empty=self.empty,
             distinct=self.distinct.count(),
             distinct_exact=self.distinct.exact,
-            frequent=self.named(table),
+            frequent=frequent,
             **(self.numbers if numbers else self.sizes).statistics(),
         )
 
@@ -190,19 +209,16 @@ class Look:
         parts = [f"{word} {percent(count, total)}" for count, word in there if count]
         return f"mixed: {', '.join(parts)}"
 
-    def named(self, table: Table) -> list[tuple[str, int]]:
-        """The most frequent values, as they are in a row that has them."""
+    def most(self) -> list[tuple[int, int, int]]:
+        """The most frequent values: hash, count, a row; none where all are different."""
         most = self.frequent.most(FREQUENT)
-        if most and most[0][1] == 1 and self.distinct.count() > FREQUENT:
-            return []  # all are different
-        records = table.take([row for _, _, row in most])
-        found = []
-        for (code, count, _), record in zip(most, records, strict=True):
-            value = record.get(self.column.name) if isinstance(record, dict) else None
-            if self.column.type == "list" and isinstance(value, list):
-                value = element(value, code)
-            found.append((shown(value), count))
-        return found
+        return [] if most and most[0][1] == 1 and self.distinct.count() > FREQUENT else most
+
+    def value(self, value: Any, code: int) -> Any:
+        """What was counted, of the value that a row has."""
+        if self.column.type == "list" and isinstance(value, list):
+            return element(value, code)
+        return value
 
 
 def element(values: list[Any], code: int) -> Any:

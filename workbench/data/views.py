@@ -211,16 +211,19 @@ def ordered(wish: Search, sort: str, descending: bool) -> None:
     if column is None:
         raise QueryError(f'There is no column "{sort}" to sort by.')
     sql, columns = wanted(table.columns, wish.search, wish.where)
+    keys = sort_keys(column)
+    beginnings = [f"left({key}, {COMPARED})" for key in keys]
+    ways = [(keys, THRIFTY), (beginnings, THRIFTY), (beginnings, scans.GENEROUS)]
     if column.type in SMALL:
-        return in_order(wish, sql, [*columns, sort], sort_keys(column), descending=descending)
-    try:
-        return in_order(
-            wish, sql, [*columns, sort], sort_keys(column), descending=descending, settings=THRIFTY
-        )
-    except scans.OutOfMemoryError:
-        wish.view.restart()
-        keys = [f"left({key}, {COMPARED})" for key in sort_keys(column)]
-        return in_order(wish, sql, [*columns, sort], keys, descending=descending, settings=THRIFTY)
+        ways = [(keys, ""), (keys, scans.GENEROUS)]
+    for way, settings in ways:
+        try:
+            wish.view.restart()
+            in_order(wish, sql, [*columns, sort], way, descending=descending, settings=settings)
+            return
+        except scans.OutOfMemoryError:
+            if settings == scans.GENEROUS:
+                raise
 
 
 def in_order(
