@@ -26,7 +26,7 @@ def test_starting_the_app_imports_nothing_heavy() -> None:
         "workbench.ui.watching, workbench.ui.panes.monitor, workbench.ui.palette,"
         "workbench.ui.panes.dataset, workbench.ui.looking, workbench.ui.finding;"
         "views = [name for name in sys.modules if name.startswith('workbench.ui.views.')];"
-        "assert views == ['workbench.ui.views.record'], views;"
+        "assert views == ['workbench.ui.views.format', 'workbench.ui.views.record'], views;"
         "import workbench.ui.views.columns, workbench.ui.views.tokens, workbench.ui.views.lengths,"
         "workbench.ui.views.problems, workbench.ui.screens.opening, workbench.ui.screens.format,"
         "workbench.ui.screens.splits, workbench.ui.screens.exporting, workbench.ui.places;"

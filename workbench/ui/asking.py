@@ -59,7 +59,7 @@ class Asking:
                 prompt=session.prompt(),
                 values=browsing.values or {},
                 generation=session.generation,
-                dataset=session.dataset,
+                dataset=browsing.recognising.dataset(),
             )
         )
         self.begin(request, card)

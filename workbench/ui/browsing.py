@@ -22,6 +22,7 @@ from workbench.protocol import (
     Values,
 )
 from workbench.session import Prompt
+from workbench.ui.recognising import Recognising
 from workbench.ui.widgets.pages import CELL
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ ROW_PAUSE, TYPING_PAUSE = 0.08, 0.15  # seconds without another key before the w
 class Browsing:
     def __init__(self, app: "Base") -> None:
         self.app = app
+        self.recognising = Recognising(app)
         self.opened: DatasetOpened | None = None
         self.values: Values | None = None
         self.row: Row | None = None  # the selected one, once it came
@@ -55,6 +57,7 @@ class Browsing:
         self.again = again and self.opened is not None
         self.waiting = True
         self.reads.clear()
+        self.recognising.opening(self.again)
         if self.again:
             self.app.dataset_pane.name_it(session.dataset.source, "applying the change …")
         if not self.again:
@@ -112,6 +115,7 @@ class Browsing:
     def render(self) -> None:
         """Ask what the model gets; without a row a template that needs none still works."""
         self.cancel("render")
+        self.recognising.follow_wording()
         if self.values is None and not self.rowless:
             return
         session = self.app.session
@@ -122,7 +126,7 @@ class Browsing:
                 folder=str(self.app.workspace),
                 prompt=session.prompt(),
                 values=self.values or {},
-                dataset=session.dataset,
+                dataset=self.recognising.dataset(),
             )
         )
         self.app.inspecting.follow_row()
@@ -160,6 +164,8 @@ class Browsing:
     # --- hearing -----------------------------------------------------------------------------
 
     def handle(self, event: AnyEvent) -> bool:
+        if self.recognising.handle(event):
+            return True
         match event:
             case DatasetOpened():
                 self.show(event)
@@ -221,6 +227,7 @@ class Browsing:
         else:
             pane.show(opened, self.choose_row(opened))
         self.again = False
+        self.recognising.take(opened.format)
         self.app.prompt_pane.know(opened.columns)
         self.app.inspecting.renew()
         for note in opened.notes:
@@ -246,6 +253,7 @@ class Browsing:
         before, self.opened = self.opened, event.opened
         pane = self.app.dataset_pane
         pane.describe(event.opened, event)
+        self.recognising.take(event.opened.format)
         if not before.rows and event.opened.rows:
             pane.show(event.opened, 0)
             self.read_row()

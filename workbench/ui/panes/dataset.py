@@ -11,6 +11,7 @@ from workbench.text import one_line
 from workbench.ui.actions import ACTIONS, shown_key
 from workbench.ui.panes.pane import Pane
 from workbench.ui.units import count, duration, plural
+from workbench.ui.views.format import format_line
 from workbench.ui.views.record import AT_ONCE, amount, progress_lines, row_lines
 from workbench.ui.widgets.asking import HINTS, Ask, Kind
 from workbench.ui.widgets.lines import Bar, Growing, Line, Lines, cells, clip, spread, wrap
@@ -267,20 +268,13 @@ class DatasetPane(Pane):
         return [clip(line, width)]
 
     def draw_info(self, width: int) -> list[Line]:
-        """What a row was recognised as and why; below it, what one should know."""
+        """What rows are taken for; below it, what one should know."""
         opened = self.opened
         if not opened:
             return []
         lines: list[Line] = []
-        if found := opened.format:
-            roles = ", ".join(
-                role if role == column else f"{role} ← {column}"
-                for role, column in found.mapping.items()
-            )
-            line: Line = [("m ", "key"), (found.format.replace("_", "/"), "strong")]
-            line += [(f": {one_line(roles, 200)}" if roles else "", "text")]
-            line.append((f" · {one_line(found.why, 300)}", "quiet"))
-            lines.append(clip(line, width))
+        if found := self.bench.browsing.recognising.found:
+            lines.append(format_line(found, self.bench.session.prompt(), width))
             if found.problem:
                 lines += wrap("✗ " + found.problem, width, "bad")[:2]
         if self.warning:

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from workbench.ui.widgets.lines import Inked, Line, clip
+from workbench.ui.widgets.lines import Inked, Line, clip, pad
 
 
 class Listing(Inked, ScrollView, can_focus=True):
@@ -104,8 +104,7 @@ class Listing(Inked, ScrollView, can_focus=True):
         if index != self.cursor:
             return self.strip(line, width)
         ink = "cursor" if self.has_focus else "cursor-blurred"
-        strip = self.strip([(text, ink) for text, _ in line], width)
-        return strip.adjust_cell_length(width, self.ink(ink))
+        return self.strip([(text, ink) for text, _ in pad(line, width)], width)
 
     def on_focus(self) -> None:
         self.refresh()
