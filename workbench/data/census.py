@@ -48,6 +48,7 @@ MOST = 10_000  # columns
 BEYOND = 2**63
 CHUNK = 2000  # rows at a time
 WORD = 64  # rows whose brokenness is one number
+GOOD = "coalesce(starts_with(json, '{'), false)"  # a row is an object
 
 
 @dataclass
@@ -183,7 +184,7 @@ def by_engine(
             return None
         if late:
             more = dict.fromkeys(late, 0)
-            one_pass(connection, table, more, {}, stopped)
+            one_pass(connection, table, more, None, stopped)
             bits |= more
         if any(len(set(keys)) < len(keys) for keys in strange):
             rows = engine.ask(
@@ -200,14 +201,30 @@ def by_engine(
     return Found(columns_of(bits), broken, twice)
 
 
+def broken_words(
+    connection: Any, table: "JsonLines", stopped: threading.Event
+) -> list[tuple[Any, ...]]:
+    """Which rows are broken: a word of 64 rows, and a bit for each of them that is."""
+    return engine.ask(
+        connection,
+        "SELECT n // 64, bit_or(1::UBIGINT << (n % 64)::UBIGINT) FROM ("
+        f"SELECT row_number() OVER () - 1 AS n, {GOOD} AS good FROM {objects(table)}) "
+        "WHERE NOT good GROUP BY 1",
+        stopped=stopped,
+    )
+
+
 def one_pass(
     connection: Any,
     table: "JsonLines",
     bits: dict[str, int],
-    words: dict[int, int],
+    words: dict[int, int] | None,
     stopped: threading.Event,
 ) -> tuple[int, list[list[str]]]:
-    """How many rows DuckDB sees, and the lists of keys that are not (once each) in `bits`."""
+    """How many rows DuckDB sees, and the lists of keys that are not (once each) in `bits`.
+
+    `words` takes which rows are broken, see `broken_words`; None: that is known.
+    """
     names = list(bits)
     kinds = " ".join(f"WHEN '{name}' THEN {code}" for name, code in CODES.items())
     pointers = ", ".join(quoted(pointer(name)) for name in names)
@@ -217,20 +234,20 @@ def one_pass(
     )
     rows = engine.ask(
         connection,
-        f"SELECT w, k, count(*), bit_or(m){codes} FROM (SELECT t, "
-        "CASE WHEN good THEN NULL ELSE n // 64 END AS w, "
-        "CASE WHEN good THEN 0::UBIGINT ELSE 1::UBIGINT << (n % 64)::UBIGINT END AS m, "
+        f"SELECT good, k, count(*){codes} FROM (SELECT t, good, "
         "CASE WHEN good AND len(k) <> list_count(t) THEN k END AS k FROM ("
-        f"SELECT row_number() OVER () - 1 AS n, json_keys(json) AS k, {types} AS t, "
-        f"coalesce(starts_with(json, '{{'), false) AS good FROM {objects(table)})) GROUP BY ALL",
+        f"SELECT json_keys(json) AS k, {types} AS t, {GOOD} AS good FROM {objects(table)})) "
+        "GROUP BY ALL",
         stopped=stopped,
     )
     rows_seen = 0
     strange = []
-    for word, keys, count, mask, *found in rows:
+    for good, keys, count, *found in rows:
         rows_seen += count
-        if word is not None:
-            words[word] = words.get(word, 0) | mask
+        if not good:
+            # Numbering rows takes the engine one thread, so only where some are broken.
+            if words is not None:
+                words.update(broken_words(connection, table, stopped))
             continue
         if keys is not None:
             strange.append(keys)
