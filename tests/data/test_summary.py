@@ -84,6 +84,8 @@ def test_a_column_of_lists_counts_elements_and_names_the_most_frequent() -> None
     assert (one.type, one.missing, one.distinct) == ("list", 1, 5)
     assert (one.low, one.high, one.median) == (0, 2, 1)
     assert one.frequent[0] == ("a", 3)
+    nothing = summed_up([{"tags": [None, "a"]}, {"tags": [None]}])["tags"]
+    assert nothing.frequent == [("a", 1)]
     assert {("b", 1), ("3", 1), ('{"role": "user"}', 1)} <= set(one.frequent)
 
 

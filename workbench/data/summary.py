@@ -124,7 +124,8 @@ class Look:
             # The elements of lists, because that is where several labels are.
             self.expressions.append(
                 f"CASE WHEN json_type({name}) = 'ARRAY' THEN "
-                f"list_transform({name} ->> '$[*]', lambda one: hash(one)) END"
+                f"list_transform({name} ->> '$[*]', lambda one: "
+                "CASE WHEN one IS NOT NULL THEN hash(one) END) END"
             )
         else:
             self.expressions.append(
