@@ -135,7 +135,8 @@ def report_lines(
             f"{number(one.high):>8}  {often}"
         )
     for broken in about["broken_lines"][:10]:
-        lines.append(f"broken: {broken['file']}, line {broken['line']:,}: {broken['reason']}")
+        line = f", line {broken['line']:,}" if broken["line"] else ""
+        lines.append(f"broken: {broken['file']}{line}: {broken['reason']}")
     lines.append("")
     lines += [f"✗ {one.title}. {one.why}" for one in problems] or ["No problem was found."]
     lines += [f"note: {note}" for note in about["notes"]]

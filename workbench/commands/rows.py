@@ -56,7 +56,8 @@ def print_rows(options: argparse.Namespace) -> int:
         block = numbers[at : at + BLOCK]
         for number, record in zip(block, table.take(block), strict=True):
             if not isinstance(record, dict):
-                place = f"{record.file}, line {record.line}: {record.reason}"
+                line = f", line {record.line}" if record.line else ""
+                place = f"{record.file}{line}: {record.reason}"
                 print(f"row {number + 1:,} is broken: {one_line(place)}", file=sys.stderr)
                 continue
             row = {"row": number + 1, "values": record} if options.numbers else record

@@ -1,5 +1,6 @@
 """Arrow files and streams as a Table, mapped into memory: nothing is read before it is needed."""
 
+import hashlib
 import threading
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -76,11 +77,14 @@ class ArrowTable:
     def relation(self, connection: "duckdb.DuckDBPyConnection", names: Sequence[str]) -> str:
         import pyarrow
 
-        view = f"arrow_{id(self)}"
-        columns = [unwrapped(self.table.column(name)) for name in self.part.types]
-        plain = [f"c{place}" for place in range(len(columns))]
+        code = hashlib.sha256(repr(names).encode("utf-8", "replace")).hexdigest()[:16]
+        view = f"arrow_{id(self)}_{code}"
+        sources = {name: f"c{place}" for place, name in enumerate(names)}
+        columns = [unwrapped(self.table.column(name)) for name in names]
+        if not columns:  # a table without a column has no rows
+            columns = [unwrapped(self.table.column(0))]
+        plain = list(sources.values()) or ["c0"]
         connection.register(view, pyarrow.Table.from_arrays(columns, plain))
-        sources = dict(zip(self.part.types, plain, strict=True))
         fields = "".join(f", {self.part.sql(name, sources[name])}" for name in names)
         return f"(SELECT row_number() OVER () - 1 AS {named(ROW)}{fields} FROM {view})"
 
@@ -92,6 +96,8 @@ def unwrapped(column: Any) -> Any:
     if isinstance(column.type, pyarrow.BaseExtensionType):
         chunks = [chunk.storage for chunk in column.chunks]
         return unwrapped(pyarrow.chunked_array(chunks, column.type.storage_type))
+    if pyarrow.types.is_decimal256(column.type):  # longer than DuckDB's
+        return column.cast(pyarrow.float64())
     return column
 
 

@@ -38,7 +38,7 @@ class Columnar:
         values = {}
         for name in table.schema.names:
             column = table.column(name)
-            values[name] = texts(column) if is_text(self.types[name]) else column.to_pylist()
+            values[name] = texts(column) if is_text(self.types[name]) else in_python(column)
         for name, names in self.labels.items():
             if name in values:
                 values[name] = [label(code, names) for code in values[name]]
@@ -86,6 +86,27 @@ def texts(column: Any) -> list[Any]:
         raw = column.cast(pyarrow.large_binary(), safe=False).to_pylist()
         found = [None if one is None else one.decode(errors="replace") for one in raw]
     return found
+
+
+def in_python(column: Any) -> list[Any]:
+    """Values as Python's; what Python has none for, such as the year 292277, as a text."""
+    try:
+        found: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        found = [one_in_python(one) for one in column]
+    return found
+
+
+def one_in_python(scalar: Any) -> Any:
+    import pyarrow
+
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        try:
+            return scalar.cast(pyarrow.string()).as_py()
+        except pyarrow.ArrowException:
+            return f"<{scalar.type}>"
 
 
 def storage(kind: "pyarrow.DataType") -> Any:

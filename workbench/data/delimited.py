@@ -18,7 +18,7 @@ from workbench.data.streams import Stream, TextLine
 from workbench.data.table import Broken
 
 SEPARATORS = (",", ";", "\t", "|")
-BINARY = 8000  # bytes in which a NUL tells that a file is no text
+SAID = re.compile(rb"sep=(.)\r?")
 INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")  # no 007: that is a name, not a number
 # With a point or an exponent: a whole number with more digits would lose some of them.
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+([eE][+-]?\d{1,2})?|[eE][+-]?\d{1,2})")
@@ -32,6 +32,8 @@ BOOLEANS = {
 }
 REASONS = {
     "unexpected end of data": "a quote is opened and never closed",
+    "new-line character seen in unquoted field - do you need to open the file in universal-newline "
+    "mode?": "a carriage return stands alone; end lines by line feeds (write the file anew)",
     "',' expected after '\"'": "a quoted text goes on after its quote; double the quotes in it",
 }
 WIDER = {"": 0, "boolean": 1, "integer": 2, "number": 3, "text": 4}
@@ -109,13 +111,19 @@ def rows(stream: Stream, path: Path, found: "Delimited") -> Iterator[list[str] |
         SourceError: where it is no text.
     """
     csv.field_size_limit(LONGEST)
+    if stream.binary():
+        raise SourceError(f"{path} is no text: it holds bytes of zero; name a CSV or TSV file.")
     lines = stream.lines()
     first = next(lines, None)
     if first is None:
         return
-    if b"\0" in first.text[:BINARY]:
-        raise SourceError(f"{path} is no text: it holds bytes of zero; name a CSV or TSV file.")
-    separator = found.separator or separator_of(path, first.text.decode(errors="replace"))
+    separator = found.separator
+    if said := SAID.fullmatch(first.text):  # as spreadsheets write it; it is no header
+        separator = said[1].decode()
+        first = next(lines, None)
+        if first is None:
+            return
+    separator = separator or separator_of(path, first.text.decode(errors="replace"))
     found.separator = separator
     cells = Cells(chain([first], lines), damaged=found.damaged)
     reader = csv.reader(iter(cells), delimiter=separator, strict=True)

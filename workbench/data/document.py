@@ -99,7 +99,7 @@ class Window:
         self.peek()
         while True:
             try:
-                found, end = parse.decoder.raw_decode(self.text, self.at)
+                found, end = self.raw()
                 if end == len(self.text) and not self.over:  # a number may go on
                     self.more()
                     continue
@@ -115,6 +115,14 @@ class Window:
             text = self.text[self.at : end]
             self.at = end
             return found, text
+
+    def raw(self) -> tuple[object, int]:
+        try:
+            return parse.decoder.raw_decode(self.text, self.at)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # Python reads no number of more than 4,300 digits
+            return parse.patient.raw_decode(self.text, self.at)
 
     def line_at(self, place: int) -> int:
         return self.line + self.text.count("\n", 0, place)

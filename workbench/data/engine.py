@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 THREADS = 4  # at most
 THREAD_MEMORY = 80  # MB for each, for what a query keeps; what does not fit goes to the disk
 BUFFERED = 64 << 20  # bytes of the longest line that DuckDB's JSON reader may meet
+NAMELESS = "⟨no name⟩"  # a column whose name is empty
 GIVEN_UP_SECONDS = 0.05  # between two looks at whether a query was given up
 
 
@@ -88,7 +89,8 @@ def ask(
 
 
 def name(text: str) -> str:
-    """A column's name, quoted for SQL, whatever is in it."""
+    """A column's name, quoted for SQL, whatever is in it; SQL knows no empty one."""
+    text = text or NAMELESS
     return '"' + text.replace('"', '""') + '"'
 
 

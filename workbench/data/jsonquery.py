@@ -33,8 +33,9 @@ def select(
     table: "JsonLines", files: Sequence[Path], types: dict[str, str], first: int, limit: int | None
 ) -> str:
     """Rows of some files, the first of which has the number `first`."""
-    if len({name.casefold() for name in types}) < len(types):
-        # DuckDB's names know no case, JSON's do: the values are cut out by their pointers.
+    if len({name.casefold() for name in types}) < len(types) or "" in types:
+        # DuckDB's names know no case and are never empty, JSON's do and may be: the values are cut
+        # out by their pointers.
         fields = [f"{cut(name, kind)} AS {named(name)}" for name, kind in types.items()]
         source = objects(table, files)
     else:
@@ -52,11 +53,11 @@ def select(
     if table.unseen and types:
         numbers = ", ".join(map(str, table.unseen))
         kept = ", ".join(
-            f"CASE WHEN {named(ROW)} IN ({numbers}) THEN NULL ELSE {named(name)} END AS "
-            f"{named(name)}"
-            for name in types
+            f"CASE WHEN c0 IN ({numbers}) THEN NULL ELSE c{place} END AS {named(name)}"
+            for place, name in enumerate(types, 1)
         )
-        rows = f"SELECT {named(ROW)}, {kept} FROM ({rows})"
+        places = ", ".join(f"c{place}" for place in range(len(types) + 1))
+        rows = f"SELECT c0 AS {named(ROW)}, {kept} FROM ({rows}) AS cells({places})"
     return f"({rows})"
 
 

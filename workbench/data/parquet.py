@@ -1,5 +1,6 @@
 """Parquet files as a Table, read where they lie."""
 
+import os
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy
     import pyarrow.parquet
 
+MARK = b"PAR1"  # begins and ends a file
 KEPT = 2  # row groups in memory: the one that is looked at, and its neighbour
 LARGE = 96 << 20  # bytes of a row group that is not read whole
 BATCH = 500  # rows read at a time of such a one
@@ -142,13 +144,19 @@ class ParquetTable:
             if stamp(path) != self.stamps[file]:
                 raise SourceError(f"{path} was changed or is gone; open it again.")
             part = self.parts[file]
+            # By their places: DuckDB's names know no case and are never empty, the file's may be.
+            places = {name: f"c{place}" for place, name in enumerate(part.types)}
             fields = "".join(
-                f", {part.sql(name) if name in part.types else self.all.absent(name)}"
+                f", {part.sql(name, places[name]) if name in places else self.all.absent(name)}"
                 for name in names
             )
+            own = f"rows({', '.join(places.values())})" if places else "rows"
+            number, option = "file_row_number", ", file_row_number=true"
+            if any(name.lower() == number for name in places):
+                number, option = "row_number() OVER () - 1", ""
             parts.append(
-                f"SELECT file_row_number + {self.firsts[file]} AS {named(ROW)}{fields} "
-                f"FROM read_parquet({listed([path])}, file_row_number=true)"
+                f"SELECT {number} + {self.firsts[file]} AS {named(ROW)}{fields} "
+                f"FROM read_parquet({listed([path])}, hive_partitioning=false{option}) AS {own}"
             )
         return "(" + " UNION ALL ".join(parts) + ")"
 
@@ -176,13 +184,19 @@ def opened(path: Path) -> "pyarrow.parquet.ParquetFile":
         return parquet.ParquetFile(path, memory_map=True)
     except pyarrow.ArrowException as error:
         with path.open("rb") as file:
-            known = file.read(4) == b"PAR1"
-        reason = (
-            "it is cut off: its end, which says where the rows are, is missing; fetch or write it "
-            "anew"
-            if known
-            else "it is no Parquet file; give it the ending of its format"
-        )
+            known = file.read(4) == MARK
+            file.seek(-min(len(MARK), file.seek(0, os.SEEK_END)), os.SEEK_END)
+            whole = file.read() == MARK
+        if not known:
+            reason = "it is no Parquet file; give it the ending of its format"
+        elif whole:
+            words = " ".join(str(error).split()).rstrip(".")[:200]
+            reason = f"what it says of its columns is damaged ({words}); fetch or write it anew"
+        else:
+            reason = (
+                "it is cut off: its end, which says where the rows are, is missing; fetch or "
+                "write it anew"
+            )
         raise SourceError(f"{path} cannot be read as Parquet: {reason}.") from error
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error

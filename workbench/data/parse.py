@@ -15,6 +15,9 @@ from workbench.data.table import Broken, Record
 SHOWN = 200  # bytes of a broken line that are kept
 CONSTANTS = {"NaN": None, "Infinity": "inf", "-Infinity": "-inf"}
 SPARE_COMMA = re.compile(r",\s*[}\]]")
+BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]')
+DEEPEST = 100  # levels of a row: far below what Python's own stack, msgspec and Jinja can take
+DIGITS = 4000  # of a whole number
 SURROGATE = (b"\\ud", b"\\uD")
 
 
@@ -45,6 +48,14 @@ decoder = json.JSONDecoder(
 )
 
 
+patient = json.JSONDecoder(
+    object_pairs_hook=pairs,
+    parse_constant=CONSTANTS.get,
+    parse_float=number,
+    parse_int=lambda text: int(text) if len(text) <= DIGITS else text,
+)
+
+
 def record(line: Line) -> Record:
     """A row's values, or what is wrong with its line."""
     if not line.whole:
@@ -54,7 +65,7 @@ def record(line: Line) -> Record:
     return found if isinstance(found, dict) else broken(line, found)
 
 
-def values(line: bytes) -> dict[str, Any] | str:  # noqa: PLR0911 - a reason each
+def values(line: bytes) -> dict[str, Any] | str:
     """The row that a line is, or the reason why it is none."""
     try:
         text = line.decode()
@@ -64,7 +75,7 @@ def values(line: bytes) -> dict[str, Any] | str:  # noqa: PLR0911 - a reason eac
             f"{line[error.start]:#04x}); convert the file to UTF-8"
         )
     try:
-        row = decoder.decode(text.strip(" \t\n\r\x0b\x0c"))
+        row = decoded(text.strip(" \t\n\r\x0b\x0c"))
         if SURROGATE[0] in line or SURROGATE[1] in line:
             json.dumps(row, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -75,14 +86,63 @@ def values(line: bytes) -> dict[str, Any] | str:  # noqa: PLR0911 - a reason eac
         row = lenient
     except UnicodeEncodeError:
         return "this is not JSON (half of a surrogate pair)"
-    except RecursionError:
-        return "this is nested too deeply to be read"
     if isinstance(row, Twice):
         return f'the column "{row.key}" is there twice; rename one'
     if not isinstance(row, dict):
         shown = line.strip(BLANK)[:40].decode(errors="replace")
         return f'an object such as {{"text": …}} was expected, and this is {shown}'
     return row
+
+
+def decoded(text: str) -> Any:
+    """What a text of JSON says. A value nested too deeply for all that reads rows stands as its
+    text, and so does a whole number of thousands of digits.
+
+    Raises:
+        JSONDecodeError: where it is no JSON.
+    """
+    if text.count("[") + text.count("{") > DEEPEST and depth(text) > DEEPEST:
+        return shallow(text)
+    try:
+        return decoder.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        return patient.decode(text)
+
+
+def depth(text: str) -> int:
+    """How deeply brackets are nested in a text of JSON."""
+    deepest = now = 0
+    for found in BRACKETS.finditer(text):
+        sign = found[0]
+        if sign in "[{":
+            now += 1
+            deepest = max(deepest, now)
+        elif sign in "]}":
+            now -= 1
+    return deepest
+
+
+def shallow(text: str) -> Any:
+    """A row whose values that are nested too deeply are texts; DuckDB reads any depth.
+
+    Raises:
+        JSONDecodeError: where it is no JSON.
+    """
+    import duckdb
+
+    with duckdb.connect() as connection:
+        try:
+            [[kind]] = connection.execute("SELECT json_type(?)", [text]).fetchall()
+            if kind != "OBJECT":
+                return None
+            parts = connection.execute(
+                "SELECT key, value::VARCHAR FROM json_each(?)", [text]
+            ).fetchall()
+        except duckdb.Error as error:
+            raise json.JSONDecodeError("nested too deeply", text, 0) from error
+    return pairs([(key, one if depth(one) >= DEEPEST else decoded(one)) for key, one in parts])
 
 
 def forgiven(text: str) -> Any:

@@ -76,11 +76,11 @@ class TextReader:
 
     def rows(self, stream: Stream) -> Iterator[bytes | Broken]:
         damaged: list[int] = []
+        if stream.binary():
+            raise SourceError(
+                f"{stream.path} is no text: it holds bytes of zero; name a file of text."
+            )
         for line in stream.lines():
-            if line.number == 1 and b"\0" in line.text[: delimited.BINARY]:
-                raise SourceError(
-                    f"{stream.path} is no text: it holds bytes of zero; name a file of text."
-                )
             if not line.whole:
                 reason = "the line is longer than 64 MB; split it"
                 yield Broken(

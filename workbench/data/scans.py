@@ -116,6 +116,11 @@ def reading(connection: "duckdb.DuckDBPyConnection", stopped: threading.Event) -
             raise SourceError(
                 f"The source cannot be read any more ({reason}); open it again."
             ) from error
+        if "string encoding" in reason or "string offsets" in reason:
+            raise SourceError(
+                f"The source holds texts that are damaged ({reason}), so it can be looked at row "
+                "by row only; fetch or write it anew."
+            ) from error
         raise QueryError(f"This cannot be computed: {reason}.") from error
 
 
@@ -154,8 +159,9 @@ def relation(table: Table, connection: "duckdb.DuckDBPyConnection", columns: Ite
 
 
 def reference(column: str) -> str:
-    """A column's name in SQL, where names that differ in case only would be the same."""
-    if column == column.lower():
+    """A column's name in SQL, where names that differ in case only would be the same, none may be
+    empty, and `ROW` is taken."""
+    if column == column.lower() and column not in ("", ROW):
         return engine.name(column)
     code = hashlib.md5(column.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
     return engine.name(f"{column}⟨{code[:8]}⟩")

@@ -6,15 +6,15 @@ Knows bytes; not what a line means.
 import codecs
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench.catalogue import SourceError
 from workbench.data.lines import BOM, LONGEST
 
 PIECE = 256 << 10  # bytes read of a file at a time
 ZSTD_PIECE = 4 << 10  # less: so few bytes may become a hundred megabytes
+BINARY = 8000  # bytes in which a NUL tells that a file is no text
 UNPACKED = 1 << 20  # bytes unpacked at a time
 # The longer marks first: that of UTF-32 begins like that of UTF-16.
 ENCODINGS = (
@@ -39,8 +39,7 @@ def encoding(beginning: bytes) -> tuple[bytes, str, str] | None:
     return next((one for one in ENCODINGS if beginning.startswith(one[0])), None)
 
 
-@dataclass(frozen=True)
-class TextLine:
+class TextLine(NamedTuple):
     number: int  # from 1
     text: bytes  # without its end; of one that is too long only the beginning
     whole: bool = True
@@ -82,6 +81,28 @@ class Stream:
             return
         yield beginning.removeprefix(BOM)
         yield from unpacked
+
+    def binary(self) -> bool:
+        """Whether it begins as no text does: with a byte of zero in its first line, or with one
+        among bytes that are no UTF-8.
+
+        Raises:
+            SourceError: as `pieces`.
+        """
+        again = Stream(self.path)
+        beginning = b""
+        for piece in again.pieces():
+            beginning += piece[:BINARY]
+            if len(beginning) >= BINARY:
+                break
+        beginning = beginning[:BINARY]
+        if b"\0" in beginning.partition(b"\n")[0]:
+            return True
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(beginning)
+        except UnicodeDecodeError:
+            return b"\0" in beginning
+        return False
 
     def unpacked(self) -> Iterator[bytes]:
         pieces = self.raw(ZSTD_PIECE if self.packing == "zstd" else PIECE)
