@@ -239,7 +239,7 @@ async def test_problems_lead_to_their_rows_and_are_left_out(bench: Bench) -> Non
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ready(pilot)
         await pilot.press("f2", "5")
-        await until(pilot, lambda: "36  36 rows are there twice" in screen_text(app))
+        await until(pilot, lambda: "36 rows are there twice" in screen_text(app))
         assert "What is there twice is learnt twice." in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.finding.found and app.finding.found.complete)
@@ -269,6 +269,35 @@ async def test_no_problem_is_said_to_be_none(bench: Bench) -> None:
         await until(pilot, lambda: "✓ Nothing found in 250 rows." in screen_text(app))
         await pilot.press("enter", "x", "down")
         assert app.is_running
+
+
+async def test_a_dataset_that_failed_says_so_in_every_view_and_is_tried_again(
+    bench: Bench,
+) -> None:
+    link = FakeLink(bench.rows)
+    link.dataset_problem = "[/b] is no file; choose another."
+    app, _ = bench.open(link)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "could not be opened" in screen_text(app))
+        for key in "2345":
+            await pilot.press(key)
+            await until(pilot, lambda: "opened. [/b] is no file; choose" in screen_text(app))
+        link.dataset_problem = ""
+        await pilot.press("u")
+        await until(pilot, lambda: "kinds of problem in 250 rows" in screen_text(app))
+
+
+async def test_the_chosen_line_is_lit_over_its_whole_width(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f2", "5")
+        await until(pilot, lambda: "rows are there twice" in screen_text(app))
+        listing = app.dataset_pane.views["problems"].listing
+        strip = listing.render_line(len(listing.head_lines))
+        grounds = {one.style.bgcolor for one in strip if one.style}
+        assert len(grounds) == 1
+        assert grounds != {listing.ink("text").bgcolor}
 
 
 async def test_a_lost_worker_leaves_no_look_waiting(bench: Bench) -> None:

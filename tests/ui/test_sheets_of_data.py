@@ -77,6 +77,48 @@ async def test_a_hub_id_or_a_glob_is_opened_as_it_is_typed(bench: Bench) -> None
         await until(pilot, lambda: link.last(p.OpenDataset).dataset.source == "owner/name[x]")
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("owner/name", "as it is, as a hub id"),
+        ("bare/", "There are no folders and no data files here."),
+        ("./bare/x", "enter tries “./bare/x” as it is."),
+        ("nowhere/", "There is no such folder."),
+        ("/nowhere/at/all", "There is no such folder."),
+        ("bare/*.csv", "as it is, as a glob"),
+    ],
+)
+async def test_where_nothing_is_listed_it_is_said_why(bench: Bench, typed: str, words: str) -> None:
+    (bench.workspace / "bare").mkdir()
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("alt+o")
+        app.screen.query_one(Field).value = typed
+        await until(pilot, lambda: words in screen_text(app))
+
+
+async def test_a_starter_keeps_its_name_where_there_is_little_room(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.modelling.starters = [("film-reviews", "words " * 30)]
+        await pilot.press("alt+o")
+        await until(pilot, lambda: any("★ film-reviews" in one for one in listed(app)))
+
+
+async def test_more_columns_than_lines_take_a_line_each(bench: Bench) -> None:
+    bench.rows = [{f"column {index}": index for index in range(60)}]
+    app, _ = bench.open()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f2", "S")
+        await until(pilot, lambda: "column 0" in screen_text(app).split("Sort by")[-1])
+        await pilot.pause()
+        lines = [line.split("┃")[2] for line in screen_text(app).split("\n") if "┃" in line][5:10]
+        assert all("column" in line and "integer" in line for line in lines), lines
+
+
 async def test_another_source_starts_without_what_was_said_of_the_one_before(
     bench: Bench,
 ) -> None:
@@ -311,3 +353,24 @@ async def test_what_fails_in_an_export_is_said_in_the_sheet(bench: Bench) -> Non
         await ready(pilot)
         await pilot.press("f2", "e", "enter")
         await until(pilot, lambda: "[/b] No space left; make room." in screen_text(app))
+
+
+async def test_the_folder_that_is_proposed_for_exports_is_made(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await ready(pilot)
+        await pilot.press("f2", "e")
+        await until(pilot, lambda: "▸ the rows as they are" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Wrote 250 rows" in screen_text(app))
+    assert len(list((bench.workspace / "exports").iterdir())) == 1
+
+
+async def test_a_folder_for_exports_that_cannot_be_made_is_said(bench: Bench) -> None:
+    (bench.workspace / "exports").write_text("a file")
+    app, link = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f2", "e", "enter")
+        await until(pilot, lambda: "exports cannot be made: File exists." in screen_text(app))
+    assert "ExportRows" not in link.kinds()

@@ -176,6 +176,7 @@ class Browsing:
                 self.app.dataset_pane.table.fill(
                     event.start, event.cells, event.view, event.numbers, event.marks
                 )
+                self.app.dataset_pane.state.redraw()  # it explains the signs in view
             case Row():
                 self.take_row(event)
             case PromptRendered():
@@ -194,6 +195,7 @@ class Browsing:
         if event.request == self.open_request:
             self.opened, self.waiting = None, False
             self.app.dataset_pane.fail(event.message)
+            self.app.inspecting.dataset_failed(event.message)
             self.app.report(event, self.app.dataset_pane.display)
             self.render()
         elif event.request == self.render_request:

@@ -95,6 +95,13 @@ class Inspecting:
         if not again:
             self.every_row = False
 
+    def dataset_failed(self, problem: str) -> None:
+        """There is nothing to look at; each view says why."""
+        for look in self.looks.values():
+            look.clear()
+            look.problem = f"The dataset could not be opened. {problem}"
+        self.app.dataset_pane.redraw_view()
+
     # --- asking ------------------------------------------------------------------------------
 
     def show(self, name: ViewName) -> None:
@@ -120,6 +127,9 @@ class Inspecting:
 
     def again(self) -> None:
         """Ask for what is shown anew."""
+        if self.app.dataset_pane.problem:
+            self.app.browsing.open()
+            return
         if self.look:
             self.give_up(self.look)
             self.look.key, self.look.stale = None, False

@@ -19,7 +19,8 @@ class Recognising:
         self.found: FormatFound | None = None
         self.request = -1
         self.opened_with: object = None  # the wording, as far as it matters, at the opening
-        self.asked_with: object = None  # and that which `found` is of, or will be
+        self.asked_with: object = None  # what was asked with last
+        self.found_with: object = None  # what `found` is of
 
     @property
     def wording(self) -> object:
@@ -38,9 +39,8 @@ class Recognising:
         """What the dataset was recognised as with the wording that there was."""
         if self.opened_with != self.wording:
             self.ask()
-        elif found != self.found:
-            self.found = found
-            self.changed()
+        else:
+            self.know(found)
 
     def follow_wording(self) -> None:
         browsing = self.app.browsing
@@ -57,18 +57,19 @@ class Recognising:
     def handle(self, event: AnyEvent) -> bool:
         if event.request != self.request or not isinstance(event, RolesShown | Done | Failed):
             return False
-        if isinstance(event, RolesShown) and event.found != self.found:
-            self.found = event.found
-            self.changed()
+        if isinstance(event, RolesShown):
+            self.know(event.found)
         elif isinstance(event, Failed):
             self.app.note(event.message, event.details)
         elif isinstance(event, Done) and event.cancelled:
             self.app.browsing.later("format", ANOTHER_TRY, self.ask)
         return True
 
-    def changed(self) -> None:
+    def know(self, found: FormatFound | None) -> None:
+        before = self.dataset()
+        self.found, self.found_with = found, self.asked_with
         self.app.dataset_pane.redraw_state()
-        if not self.app.session.prompt().template.strip():
+        if self.dataset() != before:
             self.app.browsing.render()
 
     def dataset(self) -> DatasetSettings:
@@ -76,6 +77,6 @@ class Recognising:
         dataset, found = self.app.session.dataset, self.found
         if dataset.format != "auto" or found is None or found.format == "wording":
             return dataset
-        if self.asked_with != self.wording or found.problem:
+        if self.found_with != self.wording or found.problem:
             return dataset
         return msgspec.structs.replace(dataset, format=found.format, mapping=dict(found.mapping))

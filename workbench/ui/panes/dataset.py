@@ -177,10 +177,9 @@ class DatasetPane(Pane):
                 return f"{rows} · the rest could not be read"
             if reading and reading.total:
                 words += f" {min(1.0, reading.done / reading.total) * 100:.0f} %"
-            words += f" · {rows} so far"
             if reading and reading.seconds_left >= 0:
                 words += f" · {duration(reading.seconds_left)} left"
-            return words
+            return f"{words} · {rows} so far"
         parts = [rows]
         if opened.broken:
             parts.append(plural(opened.broken, "broken line"))

@@ -34,6 +34,7 @@ WHAT = (
     ("roles", "as the format's roles: prompt and completion, messages, …"),
     ("filled", "the wording filled: what the model gets and is to answer"),
 )
+PROPOSED = "exports"  # a folder of the workspace, made where it is not there
 ENDINGS = (".jsonl", ".jsonl.gz", ".parquet")
 
 
@@ -54,13 +55,13 @@ class ExportScreen(Sheet):
         yield Text(self.draw, id="plan")
         yield Field(self.proposed(), id="path", placeholder="NAME.jsonl, .jsonl.gz or .parquet")
         yield Text(lambda _: [[]])
-        yield Choices(*[Option(Content(f"  {words}"), id=name) for name, words in WHAT])
+        yield Choices(*[Option(chosen_words(words), id=name) for name, words in WHAT])
         yield Text(self.draw_state, id="state")
 
     def proposed(self) -> str:
         stem = Path(self.bench.session.dataset.source.rstrip("/")).name.split(".")[0]
         part = "-part" if self.bench.finding.view else ""
-        return literal(f"exports/{stem or 'rows'}{part}.jsonl").replace("*", "all")
+        return literal(f"{PROPOSED}/{stem or 'rows'}{part}.jsonl").replace("*", "all")
 
     def on_mount(self) -> None:
         self.bench.sheet = self
@@ -103,6 +104,12 @@ class ExportScreen(Sheet):
     async def on_input_submitted(self) -> None:
         await self.write()
 
+    def on_option_list_option_highlighted(self, event: Choices.OptionHighlighted) -> None:
+        """A sign says what is chosen, for the field has the focus."""
+        for index, (_, words) in enumerate(WHAT):
+            chosen = index == event.option_index
+            event.option_list.replace_option_prompt_at_index(index, chosen_words(words, chosen))
+
     async def on_option_list_option_selected(self) -> None:
         await self.write()
 
@@ -119,6 +126,13 @@ class ExportScreen(Sheet):
             self.asked = path
             self.redraw()
             return
+        if whole.parent == self.bench.workspace / PROPOSED:
+            try:
+                await asyncio.to_thread(whole.parent.mkdir, exist_ok=True)
+            except OSError as error:
+                self.problem = f"{whole.parent} cannot be made: {error.strerror}."
+                self.redraw()
+                return
         self.problem, self.progress = "", None
         session = self.bench.session
         self.request = self.bench.send(
@@ -169,3 +183,7 @@ class ExportScreen(Sheet):
                 return False
         self.redraw()
         return True
+
+
+def chosen_words(words: str, chosen: bool = False) -> Content:
+    return Content(("▸ " if chosen else "  ") + words)

@@ -31,6 +31,7 @@ class OpenScreen(Picker):
         self.reading = 0  # the listings asked for so far
         self.text = ""
         self.trouble = ""  # why the folder cannot be listed
+        self.missing = False  # there is no such folder
 
     def on_mount(self) -> None:  # Textual calls the Picker's as well
         self.run_worker(self.remember(), group="recent")
@@ -45,7 +46,7 @@ class OpenScreen(Picker):
         self.text = text
         folder, _ = folder_of(text, self.workspace)
         if folder != self.folder:
-            self.folder, self.entries, self.trouble = folder, [], ""
+            self.folder, self.entries, self.trouble, self.missing = folder, [], "", False
             self.run_worker(self.read_folder(folder), group="listing")
         self.offer()
 
@@ -57,7 +58,8 @@ class OpenScreen(Picker):
         if number != self.reading or folder != self.folder or not self.is_current:
             return
         # What is not there may be a hub id; anything else that is wrong is worth saying.
-        self.entries, self.trouble = entries, "" if problem.endswith("no such folder.") else problem
+        self.missing = problem.endswith("no such folder.")
+        self.entries, self.trouble = entries, "" if self.missing else problem
         self.offer()
 
     def offer(self) -> None:
@@ -91,9 +93,21 @@ class OpenScreen(Picker):
 
     def note_lines(self, width: int) -> list[Line]:
         if self.text and not self.items:
-            words = f"Nothing here begins so; enter tries “{self.text}” as it is, as a hub id."
-            return wrap(words, width, "quiet")
+            return wrap(self.nothing(), width, "quiet")
         return wrap("★ starter   ↺ used before   ▸ folder", width, "quiet")
+
+    def nothing(self) -> str:
+        """Why nothing is listed, and what enter makes of what is typed."""
+        _, start = folder_of(self.text, self.workspace)
+        if any(sign in self.text for sign in "*?["):
+            return f"Nothing here begins so; enter tries “{self.text}” as it is, as a glob."
+        if not self.text.startswith(("/", "~", ".")) and self.text.count("/") < 2 and start:
+            return f"Nothing here begins so; enter tries “{self.text}” as it is, as a hub id."
+        if self.missing:
+            return "There is no such folder."
+        if start:
+            return f"Nothing here begins so; enter tries “{self.text}” as it is."
+        return "There are no folders and no data files here."
 
     # --- keys --------------------------------------------------------------------------------
 

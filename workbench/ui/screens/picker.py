@@ -34,7 +34,8 @@ class Picker(Sheet):
 
     def __init__(self) -> None:
         super().__init__()
-        self.items: list[Item] = []
+        self.all: list[Item] = []
+        self.items: list[Item] = []  # those of `all` that are listed
         self.problem = ""
 
     def inside(self) -> Iterator[Widget]:
@@ -52,18 +53,23 @@ class Picker(Sheet):
         """Fill the list with what goes with the text."""
 
     def fill(self, items: list[Item], highlighted: int | None = 0) -> None:
-        self.items = items[:MOST]
+        self.all, self.items = items, items[:MOST]
         choices = self.query_one(Choices)
-        room = max(20, choices.size.width or 70)
+        room = max(20, choices.scrollable_content_region.width or 70)
         choices.clear_options()
         for index, (_, words, ending) in enumerate(self.items):
-            end = one_line(ending, 50)
+            # The words at the end give way to what is chosen, unless that takes all the room.
+            end = one_line(ending, max(12, room - 3 - min(cell_len(words), room * 2 // 3)))
             left = one_line(words, max(8, room - cell_len(end) - 2))
             gap = " " * max(1, room - 1 - cell_len(left) - cell_len(end))
             choices.add_option(Option(Content.assemble(left + gap, (end, "$quiet")), id=str(index)))
         choices.highlighted = highlighted if self.items else None
         self.more = len(items) - len(self.items)
         self.query_one("#note", Text).redraw()
+
+    def on_resize(self) -> None:
+        """How wide the list is, is known only once it is laid out."""
+        self.call_after_refresh(lambda: self.fill(self.all, self.query_one(Choices).highlighted))
 
     more = 0
 

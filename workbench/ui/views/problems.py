@@ -72,16 +72,22 @@ class ProblemsView(Vertical):
             lines += wrap("· " + note, width, "quiet")
         return lines
 
-    def item(self, index: int, _width: int) -> Line:
+    def item(self, index: int, width: int) -> Line:
         one = self.problems[index]
+        number = count(one.rows)
+        column = max(len(count(other.rows)) for other in self.problems)
+        words = one_line(one.title, 200)
+        counted = words.startswith(number + " ")
+        words, number = (words[len(number) + 1 :], number) if counted else (words, "")
         gone = one.kind in self.left_out
         sign, ink = ("×", "quiet") if gone else ("!", "bad" if one.kind in SEVERE else "warn")
         line: Line = [
             (f"{sign} ", ink),
-            (f"{count(one.rows):>9}  ", "strong"),
-            (one_line(one.title, 200), "quiet" if gone else "text"),
+            (f"{number:>{column}} ", "strong"),
+            (words, "quiet" if gone else "text"),
         ]
-        return [*line, ("  left out", "quiet")] if gone else line
+        ending = "  left out" if gone else ""
+        return [*clip(line, width - len(ending)), (ending, "quiet")]
 
     def draw(self, width: int) -> list[Line]:
         one = self.chosen

@@ -27,10 +27,9 @@ def row_lines(opened: DatasetOpened, row: Row | None, width: int, columns: int =
     left = 2 + min(20, max((cell_len(one_line(name, 40)) for name in names), default=0))
     for name, kind in zip(names, opened.types, strict=False):
         value = row.values.get(name)
-        text = value if isinstance(value, str) else repr(value)
         label = f"{clipped(one_line(name, 40), left - 2):<{left}}"
         ink = "quiet" if value is None or value == "" else "text"
-        body = wrap(text, max(1, width - left), ink)
+        body = value_lines(value, max(1, width - left), ink)
         for index, line in enumerate(body):
             lines.append([(label if not index else " " * left, "title"), *line])
         if len(body) == 1:
@@ -38,6 +37,35 @@ def row_lines(opened: DatasetOpened, row: Row | None, width: int, columns: int =
     if rest := len(opened.columns) - len(names):
         lines.append([(f"… {rest:,} more columns", "quiet")])
     return lines
+
+
+def value_lines(value: object, width: int, ink: str = "text") -> list[Line]:
+    """A value of any kind; the turns of a conversation one below the other."""
+    turns = turns_of(value)
+    if not turns:
+        return wrap(value if isinstance(value, str) else repr(value), width, ink)
+    left = 2 + min(12, max(cell_len(one_line(role, 12)) for role, _ in turns))
+    lines: list[Line] = []
+    for role, text in turns:
+        label = f"{one_line(role, 12):<{left}}"
+        for index, line in enumerate(wrap(text, max(1, width - left), ink)):
+            lines.append([(label if not index else " " * left, "quiet"), *line])
+    return lines
+
+
+def turns_of(value: object) -> list[tuple[str, str]]:
+    """Who says what, where every item of the value is a turn and nothing else; else nothing."""
+    if not isinstance(value, list):
+        return []
+    turns: list[tuple[str, str]] = []
+    for one in value:
+        if not isinstance(one, dict) or len(one) != 2:
+            return []
+        role, text = one.get("role", one.get("from")), one.get("content", one.get("value"))
+        if not isinstance(role, str) or not isinstance(text, str):
+            return []
+        turns.append((role, text))
+    return turns
 
 
 def broken_lines(row: Row, width: int) -> list[Line]:

@@ -23,7 +23,8 @@ class Choices(OptionList):
     """A list to choose from; its options are contents, never markup."""
 
     DEFAULT_CSS = """
-    Choices { border: none; background: $background; height: 1fr; padding: 0; }
+    Choices { border: none; background: $background; height: 1fr; padding: 0;
+        scrollbar-gutter: stable; }
     Choices:focus { border: none; background-tint: $background 0%; }
     Choices > .option-list--option-highlighted {
         background: $block-cursor-blurred-background; }
