@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.ui.conftest import Bench, ready, screen_text, until
 from tests.ui.fake import FakeLink
 from workbench import protocol as p
+from workbench import session as sessions
 from workbench.protocol import DatasetOpened, FormatFound
 from workbench.session import Prompt
 from workbench.ui.views.format import format_line
@@ -107,3 +109,27 @@ def test_what_is_no_conversation_is_shown_as_it_is() -> None:
     row = p.Row(request=1, index=0, number=0, values={"talk": talk}, key="1:a")
     text = "\n".join("".join(part for part, _ in line) for line in row_lines(opened, row, 90))
     assert "'name': 'Ann'" in text
+
+
+async def test_rows_that_are_examples_by_themselves_need_no_answer_to_learn(bench: Bench) -> None:
+    link = Knowing(bench.rows)
+    app, _ = bench.open(link)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await ready(pilot)
+        app.browsing.edit(Prompt(name="plain", template="{{ text }}"))
+        await until(pilot, lambda: "It needs an answer to learn" in screen_text(app))
+        app.browsing.edit(Prompt(name="plain"))
+        await until(pilot, lambda: "It needs an answer to learn" not in screen_text(app))
+        await pilot.press("f7")
+        await until(pilot, lambda: "whose rows are examples by" in screen_text(app))
+        assert "no answer to learn yet" not in screen_text(app)
+
+
+async def test_the_prompt_pane_says_that_the_row_is_the_prompt(bench: Bench) -> None:
+    session = bench.saved()
+    empty = Prompt(name="plain")
+    sessions.save(msgspec.structs.replace(session, prompts=[empty]), bench.path)
+    app, _ = bench.open(Knowing(bench.rows))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "the row itself is the prompt (messages)" in screen_text(app))

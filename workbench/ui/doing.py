@@ -151,7 +151,7 @@ class Doing(Looking):
 
         opened = self.browsing.opened
         rows = (opened.used or opened.rows) if opened else 0
-        sheet = TrainScreen(self.session, rows)
+        sheet = TrainScreen(self.session, rows, self.browsing.recognising.native)
 
         def start(answer: str | None) -> None:
             if answer == "start":

@@ -28,6 +28,12 @@ class Recognising:
         prompt = self.app.session.prompt()
         return prompt.name, bool(prompt.template.strip()), bool(prompt.completion.strip())
 
+    @property
+    def native(self) -> str:
+        """The format of rows that are examples by themselves; else empty."""
+        found = self.found
+        return "" if found is None or found.format == "wording" else found.format.replace("_", "/")
+
     def opening(self, again: bool) -> None:
         """The dataset is opened; `again`: its rows are those shown, and so is their format yet."""
         if not again:
@@ -69,6 +75,9 @@ class Recognising:
         before = self.dataset()
         self.found, self.found_with = found, self.asked_with
         self.app.dataset_pane.redraw_state()
+        self.app.prompt_pane.be_native(self.native)
+        self.app.monitor_pane.native = self.native
+        self.app.monitor_pane.redraw()
         if self.dataset() != before:
             self.app.browsing.render()
 

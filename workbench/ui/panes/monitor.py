@@ -38,6 +38,7 @@ class MonitorPane(Pane):
         self.chart = Chart(id="chart")
         self.charted: tuple[Path, str] | None = None  # which run, and in what state
         self.charted_at = 0.0
+        self.native = ""  # the format of rows that need no wording
         self.high: int | str = 0  # lines of the figures
 
     def compose(self) -> ComposeResult:
@@ -181,7 +182,7 @@ class MonitorPane(Pane):
             ),
         ):
             lines.append(clip([(f"  {name:<14}", "quiet"), (value, "text")], width))
-        if not self.session.prompt().completion:
+        if not self.session.prompt().completion and not self.native:
             lines += wrap(
                 "It needs an answer to learn: write it in the prompt pane (F3).", width, "warn"
             )

@@ -28,6 +28,7 @@ class PromptPane(Pane):
         self.columns: list[str] = []
         self.problem = ""
         self.rendered: PromptRendered | None = None
+        self.native = ""
         self.milliseconds = 0.0
         self.filled = False
         self.editors = {
@@ -75,6 +76,11 @@ class PromptPane(Pane):
         self.rendered, self.milliseconds, self.problem = rendered, milliseconds, ""
         self.redraw()
 
+    def be_native(self, native: str) -> None:
+        """The format of rows that are their own prompts; empty where the template makes them."""
+        self.native = native
+        self.redraw()
+
     def fail(self, problem: str) -> None:
         self.problem = problem
         self.redraw()
@@ -116,6 +122,9 @@ class PromptPane(Pane):
         elif rendered.answer:
             answer = one_line(rendered.answer, 400)
             lines.append(clip([("answer for this row: ", "quiet"), (answer, "good")], width))
+        elif self.native and not self.prompt.template.strip():
+            words = f"no template: the row itself is the prompt ({self.native})"
+            lines.append(clip([(words, "quiet")], width))
         return lines
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:

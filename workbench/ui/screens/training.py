@@ -30,9 +30,10 @@ class TrainScreen(Sheet):
     TITLE_TEXT = "Start a fine-tune"
     HINT = "tab next field · enter starts · esc goes back"
 
-    def __init__(self, session: Session, rows: int) -> None:
+    def __init__(self, session: Session, rows: int, native: str = "") -> None:
+        """`native`: the format of rows that are examples by themselves."""
         super().__init__(classes="small")
-        self.session, self.rows = session, rows
+        self.session, self.rows, self.native = session, rows, native
         self.problem = ""
 
     def inside(self) -> Iterator[Widget]:
@@ -56,12 +57,15 @@ class TrainScreen(Sheet):
 
     def draw(self, width: int) -> list[Line]:
         name = self.session.prompt().name
+        what = f"with the wording “{name}”: the model learns to give its answer"
+        if self.native:
+            what = f"whose rows are examples by themselves ({self.native})"
         words = (
-            f"LoRA on {self.session.dataset.source}, with the wording “{name}”: the model learns "
-            "to give its answer. While it trains, F5 asks the weights as they are."
+            f"LoRA on {self.session.dataset.source}, {what}. "
+            "While it trains, F5 asks the weights as they are."
         )
         lines = wrap(words, width)
-        if not self.session.prompt().completion:
+        if not self.session.prompt().completion and not self.native:
             lines += wrap("This wording has no answer to learn yet (F3).", width, "warn")
         return [*lines, []]
 
