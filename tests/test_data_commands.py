@@ -90,3 +90,19 @@ def test_tokens_shows_what_the_trainer_gets(
         "There is no row 999"
         in workbench("tokens", "sessions/tiny.toml", "--row", "999", check=1).stderr
     )
+
+
+def test_a_row_that_cannot_be_trained_on_ends_the_run_in_one_sentence(
+    workbench: Run, session: Session, tmp_path: Path
+) -> None:
+    rows = [{"messages": [{"role": "assistant", "content": str(n)}]} for n in range(9)]
+    lines = [json.dumps(row) for row in [*rows, {"messages": None}, *rows]]
+    (tmp_path / "reviews.jsonl").write_text("\n".join(lines) + "\n")
+    path = tmp_path / "sessions" / "tiny.toml"
+    path.write_text(path.read_text().replace('format = "auto"', 'format = "messages"'))
+    done = workbench("train", str(path), "--json", "--in-process", check=1)
+    assert all(json.loads(line) for line in done.stdout.splitlines())
+    assert "Row 10 of the dataset: " in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("or leave the row out.")
+    [log] = tmp_path.glob("runs/*/worker.log")
+    assert "Traceback" in log.read_text()

@@ -192,8 +192,7 @@ def test_someone_who_looks_does_not_keep_a_run_from_going_on(tmp_path: Path) -> 
     assert not runs.is_locked(folder)
 
 
-def test_a_full_disk_under_the_log_does_not_end_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+def test_a_full_disk_under_the_log_does_not_end_a_lane() -> None:
     from queue import SimpleQueue
 
     from workbench.protocol import AnyEvent, Failed, ReadRow
@@ -205,18 +204,19 @@ def test_a_full_disk_under_the_log_does_not_end_a_lane(monkeypatch: pytest.Monke
     lane = Lane("test")
     lane.handlers = {ReadRow: broken}
     told: SimpleQueue[AnyEvent] = SimpleQueue()
-    with open("/dev/full", "w") as full, monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", full)
+    log = os.dup(1)
+    with open("/dev/full", "w") as full:
+        os.dup2(full.fileno(), 1)
         lane.start()
         for id in (1, 2):
             lane.put(Job(ReadRow(id=id, index=0), told.put))
             event = told.get(timeout=10)
             assert isinstance(event, Failed)
             assert event.request == id
-        patch.undo()
         lane.end()
         lane.join()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+    os.dup2(log, 1)
+    os.close(log)
 
 
 def test_what_is_no_request_is_answered_to_the_one_who_asked() -> None:

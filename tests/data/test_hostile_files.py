@@ -1,6 +1,7 @@
 """Files that a hostile or a clumsy person opens: what is good is read alike by all ways."""
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,15 @@ def test_carriage_returns_alone_are_named_with_what_to_do(folder: Path) -> None:
     write(folder / "x.csv", "a,b\r1,2\r")
     with pytest.raises(SourceError, match="end lines by line feeds"):
         table("x.csv", folder)
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_file_that_becomes_shorter_while_open_ends_nothing(folder: Path, left: int) -> None:
+    rows = [{"a": number} for number in range(5000)]
+    for path in files_of(folder, rows):
+        opened = table(path.name, folder)
+        os.truncate(path, left)
+        with pytest.raises(SourceError, match=f"{path.name} .*again|fetch or write it anew"):
+            opened.read(4000, 4002)
+        with pytest.raises(SourceError, match="open it again"):
+            found_rows(opened, where="a > 4998")

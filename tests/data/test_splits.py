@@ -312,3 +312,18 @@ def test_a_division_that_is_given_up_stops() -> None:
     stopped.set()
     with pytest.raises(Stopped):
         divide(source(train=memory_table(many(10))), DatasetSettings(), stopped, silent)
+
+
+def test_keys_of_rows_that_are_no_keys_are_named_and_leave_nothing_out() -> None:
+    keys = ["x", "9" * 5000 + ":a", "٣:aa", "1" * 30 + ":b", "-1:c", ""]
+    division = divided([{"a": number} for number in range(9)], leave_out_rows=keys)
+    assert len(division.left_out) == 0
+    [note] = division.notes
+    assert "are not left out" in note
+    assert len(note) < 300
+
+
+def test_a_group_of_all_rows_is_said_to_hold_none_out() -> None:
+    division = divided([{"a": number, "who": "one"} for number in range(9)], group_by="who")
+    assert (len(division.train), len(division.evaluation)) == (9, 0)
+    assert any("the same who" in note for note in division.notes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.catalogue import SourceError
 from workbench.data.columnar import Columnar
 from workbench.data.engine import name as named
-from workbench.data.kept import Room
+from workbench.data.kept import Room, stamp
 from workbench.data.parquet import some
 from workbench.data.table import ROW, Advance, Broken, Column, Record
 
@@ -29,9 +29,14 @@ class ArrowTable:
     size = 0
 
     def __init__(
-        self, table: "pyarrow.Table", fingerprint: str, broken: Sequence[Broken] = ()
+        self,
+        table: "pyarrow.Table",
+        fingerprint: str,
+        broken: Sequence[Broken] = (),
+        files: Sequence[Path] = (),
     ) -> None:
         self.fingerprint = fingerprint
+        self.stamps = {path: stamp(path) for path in files}
         self.part = Columnar(table.schema)
         self.table = table
         self.batches = [batch for batch in table.to_batches() if len(batch)]
@@ -57,6 +62,18 @@ class ArrowTable:
     def index(self, advance: Advance, stopped: threading.Event) -> None:
         """Nothing is left to find."""
 
+    def check(self) -> None:
+        """
+        Raises:
+            SourceError: where a file became shorter: reading a map of it would end the process.
+        """
+        for path, before in self.stamps.items():
+            here = stamp(path)
+            if here and before and here[:2] == before[:2] and here[2] < before[2]:
+                raise SourceError(
+                    f"{path} became shorter since it was opened; open it again to see what is left."
+                )
+
     def read(self, start: int, stop: int) -> list[Record]:
         return self.take(range(max(0, start), min(stop, self.count)))
 
@@ -64,6 +81,7 @@ class ArrowTable:
         wanted = sorted({int(number) for number in numbers})
         if wanted and not 0 <= wanted[0] <= wanted[-1] < self.count:
             raise IndexError(f"there are {self.count} rows")
+        self.check()
         found: dict[int, Record] = {}
         while wanted:
             place = bisect_right(self.starts, wanted[0]) - 1
@@ -77,6 +95,7 @@ class ArrowTable:
     def relation(self, connection: "duckdb.DuckDBPyConnection", names: Sequence[str]) -> str:
         import pyarrow
 
+        self.check()
         code = hashlib.sha256(repr(names).encode("utf-8", "replace")).hexdigest()[:16]
         view = f"arrow_{id(self)}_{code}"
         sources = {name: f"c{place}" for place, name in enumerate(names)}
@@ -117,7 +136,7 @@ def open_arrow(files: Sequence[Path], room: Room) -> ArrowTable:
     try:
         whole = pyarrow.concat_tables(tables, promote_options="permissive")
         metadata = tables[0].schema.metadata
-        made = ArrowTable(whole.replace_schema_metadata(metadata), room.fingerprint, broken)
+        made = ArrowTable(whole.replace_schema_metadata(metadata), room.fingerprint, broken, files)
     except (pyarrow.ArrowException, SourceError) as error:
         raise SourceError(f"{files[0]} cannot be read: {error}.") from error
     if not made.count:

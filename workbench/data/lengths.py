@@ -14,7 +14,7 @@ from workbench.data import costs
 from workbench.data.counting import Counter
 from workbench.data.engine import Stopped
 from workbench.data.examples import Encoder
-from workbench.data.prompting import PromptError
+from workbench.data.prompting import ADVICE, PromptError
 from workbench.protocol import FormatFound, LengthsMeasured
 from workbench.session import Prompt, TrainingSettings
 
@@ -97,7 +97,9 @@ def counted(counter: Counter, numbers: Any, block: list[dict[str, Any]]) -> list
             try:
                 counter.lengths([values])
             except PromptError as error:
-                raise PromptError(f"Row {int(number) + 1} of the dataset: {error}") from error
+                raise PromptError(
+                    f"Row {int(number) + 1} of the dataset: {error} {ADVICE}"
+                ) from error
         raise
 
 

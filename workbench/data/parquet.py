@@ -181,7 +181,8 @@ def opened(path: Path) -> "pyarrow.parquet.ParquetFile":
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(path, memory_map=True)
+        # Not mapped into memory: reading a map of a file that became shorter ends the process.
+        return parquet.ParquetFile(path, memory_map=False)
     except pyarrow.ArrowException as error:
         with path.open("rb") as file:
             known = file.read(4) == MARK

@@ -24,6 +24,8 @@ from workbench.text import one_line
 
 LARGEST = 1_000_000  # characters that a template may make; also its largest number
 SECONDS = 2.0  # that a template may run
+# After what is wrong with a row.
+ADVICE = "Correct the row, the wording or the mapping, or leave the row out."
 IGNORED = -100  # a label on which there is no loss
 MARK = "␞answer␞"  # stands for the answer while the end of its turn is looked for
 

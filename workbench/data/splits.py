@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 OWN_SPLITS = ("validation", "valid", "dev", "evaluation", "eval", "test")
 NAMED = 3  # rows that a note names
+DIGITS = 18  # of a row's number
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ def divide(
         evaluation = scans.places(apart)
         if len(evaluation):
             measured, words = table, in_words(settings, len(evaluation))
+        elif settings.group_by and scans.places(used).size > 1:
+            notes.append(
+                f"No row is held out: all rows to use have the same {settings.group_by}, and equal "
+                "values stay on one side; group by another column, or set dataset.group_by to "
+                '"".'
+            )
     train = used & ~apart
     if "overlap" in settings.leave_out and measured is not None and other != settings.split:
         from workbench.data import problems
@@ -220,7 +227,7 @@ def single_rows(table: Table, keys: list[str], notes: list[str]) -> list[int]:
     lost = []
     for key in keys:
         number, _, _ = key.partition(":")
-        if number.isdecimal() and int(number) < table.count:
+        if number.isdecimal() and len(number) <= DIGITS and int(number) < table.count:
             wanted[int(number)] = key
         else:
             lost.append(key)
@@ -232,7 +239,7 @@ def single_rows(table: Table, keys: list[str], notes: list[str]) -> list[int]:
             lost.append(wanted[row])
     if lost:
         rows = [key.partition(":")[0] for key in lost]
-        spoken = [f"{int(row) + 1:,}" if row.isdecimal() else repr(row) for row in rows[:NAMED]]
+        spoken = [spoken_row(row) for row in rows[:NAMED]]
         more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
         notes.append(
             f"leave_out_rows names row {', '.join(spoken)}{more}, which is not there any more or "
@@ -242,6 +249,13 @@ def single_rows(table: Table, keys: list[str], notes: list[str]) -> list[int]:
             "more or hold something else now; they are not left out."
         )
     return found
+
+
+def spoken_row(number: str) -> str:
+    """A row's number as a person counts, or what stands where it should."""
+    if number.isdecimal() and len(number) <= DIGITS:
+        return f"{int(number) + 1:,}"
+    return repr(number[: 2 * DIGITS])
 
 
 def row_key(number: int, values: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from workbench.data.examples import Encoder
-from workbench.data.prompting import IGNORED, PromptError
+from workbench.data.prompting import ADVICE, IGNORED, PromptError
 from workbench.data.selection import Selection
 from workbench.training.errors import TrainingError
 
@@ -103,7 +103,7 @@ def prepare_examples(
         try:
             made = [one for one in encoder.encode(values) if one.name != "rejected"]
         except PromptError as error:
-            raise TrainingError(f"Row {number + 1} of the dataset: {error}") from error
+            raise TrainingError(f"Row {number + 1} of the dataset: {error} {ADVICE}") from error
         kept = [one for one in made if not one.answer_lost]
         examples.left_out += not kept
         examples.cut += any(one.cut for one in kept)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.protocol import AnyEvent, AnyRequest, Done, Failed, Progress
+from workbench.worker.output import note
 
 # Handlers are registered by type, so each is called with the very request it names.
 Handler = Callable[[Any, "Job"], None]
@@ -116,7 +117,7 @@ class Lane(threading.Thread):
             details = traceback.format_exc()
             if not isinstance(error, expected_errors()):
                 with suppress(OSError):  # no space left for the log: the answer is due all the same
-                    print(details, flush=True)
+                    note(details)
             job.tell(Failed(request=job.id, message=sentence(error), details=details))
 
     def end(self) -> None:

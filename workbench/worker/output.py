@@ -51,6 +51,18 @@ def keep_screen() -> TextIO:
     return screen
 
 
+def note(text: str) -> None:
+    """Write to where descriptor 1 leads, the log: a command keeps `sys.stdout` for its own words.
+
+    Raises:
+        OSError: where there is no space left.
+    """
+    flush()
+    data = (text + "\n").encode("utf-8", "replace")
+    while data:
+        data = data[os.write(1, data) :]
+
+
 def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):

@@ -38,7 +38,7 @@ from workbench.protocol import (
 )
 from workbench.session import ModelSettings, Session
 from workbench.worker.lane import Job, Lane, RefusedError, sentence
-from workbench.worker.output import redirected
+from workbench.worker.output import note, redirected
 from workbench.worker.prompt_desk import prompt_tokens
 
 if TYPE_CHECKING:
@@ -318,6 +318,6 @@ def print_error(error: BaseException, log: Path) -> None:
 
     text = "".join(traceback.format_exception(error))
     with suppress(OSError):
-        print(text, flush=True)
+        note(text)
     with suppress(OSError), log.open("a", encoding="utf-8") as file:  # no space: see the other log
         file.write(text)
