@@ -221,7 +221,7 @@ async def test_rows_grow_while_the_rest_is_read_and_the_place_stays(bench: Bench
                 seconds_left=6,
             )
         )
-        await shown(pilot, "reading 43 % · 200 rows so far · 6.0 s left")
+        await shown(pilot, "reading 43 % · 6.0 s left · 200 rows so far")
         assert app.dataset_pane.table.cursor == 119
         await until(pilot, lambda: app.dataset_pane.table.pages.row(150)[0])
         link.news(p.DatasetIndexed(request=request, opened=link.described(250, request)))

@@ -240,3 +240,13 @@ def contrast(one: str, other: str) -> float:
         ]
         lights.append(0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2])
     return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("pane", "first"),
+    [("dataset", "Dataset"), ("prompt", "Prompt"), ("monitor", "Training"), ("", "Look")],
+)
+def test_the_help_begins_with_the_keys_of_the_pane_in_use(pane: str, first: str) -> None:
+    texts = ["".join(text for text, _ in line) for line in draw_help(80, pane)]
+    assert texts[0] == first
+    assert sorted(texts) == sorted("".join(t for t, _ in line) for line in draw_help(80))

@@ -212,7 +212,7 @@ async def test_a_question_about_a_run_goes_away_with_the_run(
         assert app.is_running
         assert not link.closed
         await pilot.press("f1")
-        await until(pilot, lambda: "Every key" in screen_text(app))
+        await until(pilot, lambda: "━ Keys ━" in screen_text(app))
 
 
 async def test_a_gone_adapter_says_so_until_alt_u_leaves_it_out(bench: Bench) -> None:

@@ -232,7 +232,7 @@ class Doing(Looking):
     def action_help(self) -> None:
         from workbench.ui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.session.layout.focus))
 
     def action_log(self) -> None:
         from workbench.ui.screens.log import LogScreen

@@ -17,6 +17,7 @@ from workbench.protocol import (
     Rows,
 )
 from workbench.text import one_line
+from workbench.turns import in_one_line, turns_of
 from workbench.worker.lane import Job, Lane, RefusedError, sentence
 from workbench.worker.opened import Opened
 
@@ -33,6 +34,8 @@ def cell(value: Any, width: int) -> str:
         return one_line(value, width)
     if isinstance(value, float):
         return f"{value:g}"
+    if turns := turns_of(value):
+        return one_line(in_one_line(turns, width), width)
     return "" if value is None else one_line(str(value), width)
 
 

@@ -37,20 +37,31 @@ WITHIN = (
 )
 
 
+# pane → the sections that come first where it is in use
+FIRST = {
+    "dataset": ("Dataset", "Rows", "Views of the dataset"),
+    "prompt": ("Prompt", "Editors"),
+    "output": ("Prompt",),
+    "monitor": ("Training",),
+}
+
+
 class HelpScreen(Reading):
     HINT = "↑ ↓ scrolls · ctrl+p finds any command · esc closes"
 
-    def __init__(self) -> None:
-        super().__init__("Keys", draw)
+    def __init__(self, pane: str = "") -> None:
+        """`pane`: the one in use, whose keys come first."""
+        super().__init__("Keys", lambda width: draw(width, pane))
 
 
-def draw(width: int) -> list[Line]:
+def draw(width: int, pane: str = "") -> list[Line]:
     sections = [
         (group, [(shown_keys(action), action.help) for action in actions])
         for group, actions in groupby(sorted(ACTIONS, key=order), key=lambda action: action.group)
     ]
+    first = FIRST.get(pane, ())
     lines: list[Line] = []
-    for name, keys in [*sections, *WITHIN]:
+    for name, keys in sorted([*sections, *WITHIN], key=lambda section: section[0] not in first):
         lines += [[], [(name, "title")]]
         for key, words in keys:
             text = wrap(words, width - 24)

@@ -4,6 +4,7 @@ from rich.cells import cell_len
 
 from workbench.protocol import DatasetOpened, Progress, Row
 from workbench.text import one_line
+from workbench.turns import turns_of
 from workbench.ui.units import duration, size
 from workbench.ui.widgets.lines import Line, clip, progress_bar, spread, wrap
 
@@ -51,21 +52,6 @@ def value_lines(value: object, width: int, ink: str = "text") -> list[Line]:
         for index, line in enumerate(wrap(text, max(1, width - left), ink)):
             lines.append([(label if not index else " " * left, "quiet"), *line])
     return lines
-
-
-def turns_of(value: object) -> list[tuple[str, str]]:
-    """Who says what, where every item of the value is a turn and nothing else; else nothing."""
-    if not isinstance(value, list):
-        return []
-    turns: list[tuple[str, str]] = []
-    for one in value:
-        if not isinstance(one, dict) or len(one) != 2:
-            return []
-        role, text = one.get("role", one.get("from")), one.get("content", one.get("value"))
-        if not isinstance(role, str) or not isinstance(text, str):
-            return []
-        turns.append((role, text))
-    return turns
 
 
 def broken_lines(row: Row, width: int) -> list[Line]:
