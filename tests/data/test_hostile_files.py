@@ -14,6 +14,7 @@ from tests.data.rows import found as found_rows
 from tests.data.tables import agree, silent, table, types, write
 from workbench.catalogue import SourceError
 from workbench.data import parse
+from workbench.data.export import export
 from workbench.data.summary import summarise
 from workbench.data.table import Broken, Table
 
@@ -195,3 +196,18 @@ def test_a_file_that_becomes_shorter_while_open_ends_nothing(folder: Path, left:
             opened.read(4000, 4002)
         with pytest.raises(SourceError, match="open it again"):
             found_rows(opened, where="a > 4998")
+
+
+@pytest.mark.parametrize("name", ["a\0b.jsonl", "x" * 300 + ".jsonl", "ring.jsonl"])
+def test_a_name_that_no_file_can_have_is_named(folder: Path, name: str) -> None:
+    (folder / "ring.jsonl").symlink_to("ring.jsonl")
+    with pytest.raises(SourceError, match="cannot be the name of a file"):
+        export(
+            [{"a": 1}],
+            folder / name,
+            overwrite=True,
+            total=1,
+            stopped=threading.Event(),
+            report=silent,
+        )
+    assert [one.name for one in folder.iterdir()] == ["ring.jsonl"]

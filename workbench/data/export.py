@@ -41,13 +41,7 @@ def export(
         raise SourceError(
             f"{path.name} has no known format; end the name with one of {', '.join(SUFFIXES)}."
         )
-    if path.is_dir():
-        raise SourceError(f"{path} is a folder; name a file in it.")
-    if path.exists() and not overwrite:
-        raise SourceError(f"{path} is there already; choose another name, or overwrite it.")
-    if not path.parent.is_dir():
-        raise SourceError(f"There is no folder {path.parent}; make it, or choose another.")
-    target = path.resolve()  # a link stays a link
+    target = target_of(path, overwrite)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         if suffix == ".parquet":
@@ -69,6 +63,25 @@ def export(
             with contextlib.suppress(OSError):
                 one.unlink(missing_ok=True)
     return written, size
+
+
+def target_of(path: Path, overwrite: bool) -> Path:
+    """The file that is written; a link to it stays a link.
+
+    Raises:
+        SourceError: where no file can be there.
+    """
+    try:
+        if path.is_dir():
+            raise SourceError(f"{path} is a folder; name a file in it.")
+        if path.exists() and not overwrite:
+            raise SourceError(f"{path} is there already; choose another name, or overwrite it.")
+        if not path.parent.is_dir():
+            raise SourceError(f"There is no folder {path.parent}; make it, or choose another.")
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, links in a ring
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"{path} cannot be the name of a file: {reason}.") from error
 
 
 def followed(
