@@ -13,7 +13,7 @@ from pyarrow import parquet
 from tests.data.rows import found as found_rows
 from tests.data.tables import agree, silent, table, types, write
 from workbench.catalogue import SourceError
-from workbench.data import parse
+from workbench.data import files, parse
 from workbench.data.export import export
 from workbench.data.summary import summarise
 from workbench.data.table import Broken, Table
@@ -211,3 +211,15 @@ def test_a_name_that_no_file_can_have_is_named(folder: Path, name: str) -> None:
             report=silent,
         )
     assert [one.name for one in folder.iterdir()] == ["ring.jsonl"]
+
+
+def test_a_folder_of_far_too_many_files_is_refused_before_all_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_FILES", 20)
+    for number in range(10):
+        (tmp_path / f"d{number}").mkdir()
+        for name in ("a.txt", "b.jsonl", "c.md"):
+            write(tmp_path / f"d{number}" / name, '{"a": 1}\n')
+    with pytest.raises(SourceError, match=r"more than 20 files; name the folder"):
+        table(tmp_path, tmp_path)

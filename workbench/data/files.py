@@ -32,6 +32,7 @@ FORMATS = {
     ".txt": "text",
 }
 PACKED = (".gz", ".zst")
+MOST_FILES = 100_000  # in a folder and below
 SPLIT_WORDS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "dev", "val"),
@@ -61,7 +62,25 @@ def open_folder(folder: Path, description: str) -> Opened:
     """
     if saved := saved_files(folder):
         return open_files(saved, description)
-    return open_files(by_split(folder, sorted(folder.rglob("*"))), description)
+    return open_files(by_split(folder, sorted(all_in(folder))), description)
+
+
+def all_in(folder: Path) -> list[Path]:
+    """All that is in a folder and below, but not what is hidden.
+
+    Raises:
+        SourceError: where there is more than a dataset would have, as in `/`.
+    """
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        found += [Path(place) / name for name in names]
+        if len(found) + len(folders) > MOST_FILES:
+            raise SourceError(
+                f"{folder} holds more than {MOST_FILES:,} files; name the folder of the dataset in "
+                "it, or a glob such as data/*.jsonl."
+            )
+    return found
 
 
 def open_matching(paths: list[Path], description: str) -> Opened:
