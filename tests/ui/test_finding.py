@@ -367,3 +367,19 @@ async def test_a_search_asked_for_while_the_rows_are_opened_again_waits_for_them
         link.OpenDataset(held[0])
         await shown(pilot, "83 hits of 250")
         assert first_numbers(app) == [2, 5, 8]
+
+
+async def test_the_row_is_shown_again_after_a_view_without_rows(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f2", "down", "slash", *"zzzz", "enter")
+        await until(pilot, lambda: "No row is like this" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "No row is like this" not in screen_text(app))
+        await until(pilot, lambda: app.dataset_pane.row and app.dataset_pane.row.number == 1)
+        await until(pilot, lambda: "such a waste. (1)" in app_detail(app))
+
+
+def app_detail(app: Any) -> str:
+    return "\n".join("".join(text for text, _ in line) for line in app.dataset_pane.detail.lines)

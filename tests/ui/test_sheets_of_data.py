@@ -243,6 +243,7 @@ async def test_the_format_is_tried_on_the_row_before_it_is_kept(
         opened = link.kinds().count("OpenDataset")
         await pilot.press("enter", *"prompt", "enter")  # prompt/completion, from the list
         await until(pilot, lambda: "needs a column for prompt" in screen_text(app))
+        assert "completion needs a column" in screen_text(app)
         await pilot.press("down", "enter", *"text", "enter", "down", "right", "right")
         await until(pilot, lambda: link.last(p.ShowRoles).dataset.mapping.get("completion"))
         await until(pilot, lambda: "needs a column" not in screen_text(app))

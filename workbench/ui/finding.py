@@ -125,8 +125,9 @@ class Finding:
             self.view = 0
             row = self.app.session.layout.row
             table.turn_to(0, opened.rows if opened else 0, row)
-            if self.app.browsing.row is None:
-                self.app.browsing.read_row()
+            # The view may have been empty: then the row known is of before, and not shown.
+            self.app.browsing.read_row()
+            self.app.dataset_pane.detail.redraw(to_top=True)
         self.app.inspecting.renew()
         self.tell()
 

@@ -158,13 +158,13 @@ class FormatScreen(Sheet):
             name = self.dataset.format
             words = self.found.format if name == "auto" else WORDS[name]
             return [
-                (f"{'format':<12}", "title"),
+                (f"{'format':<13}", "title"),
                 (name.replace("_", "/"), "strong"),
                 (f"  {words.replace('_', '/')}", "quiet"),
             ]
         role = self.found.roles[index - 1]
         column = self.found.mapping.get(role.rstrip("?"), "")
-        line: Line = [(f"  {role.rstrip('?'):<10}", "title")]
+        line: Line = [(f"  {role.rstrip('?'):<11}", "title")]
         if column:
             return [*line, ("← ", "quiet"), (one_line(column, 60), "strong")]
         optional = role.endswith("?")
@@ -181,7 +181,8 @@ class FormatScreen(Sheet):
             return [*lines, *wrap("There is no row to try it on.", width, "quiet")]
         if self.shown is None:
             return [*lines, [("…", "quiet")]]
-        lines.append([("The selected row would be", "quiet")])
+        if self.shown.row:
+            lines.append([("The selected row would be", "quiet")])
         for role, value in self.shown.row.items():
             lines += value_lines(role, value, width)
         return lines
