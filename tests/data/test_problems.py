@@ -16,6 +16,7 @@ from workbench.data import equal, inspection, problems, similar
 from workbench.data.engine import Stopped
 from workbench.data.problems import as_recognised, find_problems
 from workbench.data.sources import Source
+from workbench.data.splits import row_key
 from workbench.data.table import Table
 from workbench.protocol import Problem
 
@@ -207,6 +208,16 @@ def test_rows_held_out_overlap_by_their_wording() -> None:
     out = set(division.evaluation.tolist())
     expected = [n for n in range(400) if n not in out and (n + 200) % 400 in out]
     assert looked(rows, evaluation_share=0.3)[1]["overlap"] == expected
+
+
+def test_a_row_that_is_left_out_overlaps_with_nothing() -> None:
+    texts = sentences(100)
+    rows = [{"text": text} for text in texts] + [{"text": text.upper()} for text in texts]
+    before = looked(rows, evaluation_share=0.3)[1]["overlap"]
+    gone = before[0]
+    key = row_key(gone, rows[gone])
+    after = looked(rows, evaluation_share=0.3, leave_out_rows=[key])[1]["overlap"]
+    assert after == before[1:]
 
 
 def test_rows_measured_on_are_not_blamed_for_being_trained_on_where_the_session_says_so() -> None:

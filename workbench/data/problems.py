@@ -59,18 +59,19 @@ def find_problems(
     held_out = division.evaluation_table is table and len(division.evaluation) > 0
     apart = mask(table, division.evaluation) if held_out else None
     used = None
+    train = mask(table, division.train)
+    if "overlap" in division.settings.leave_out:  # what is left out for it is still shown
+        train |= mask(table, division.left_out)
     if apart is not None:
-        train = mask(table, division.train)
         if (train & apart).any():  # measured on what is trained on: the division says so
             apart = None
         else:
-            used = (~apart, apart)
+            used = (train, apart)
     seen = inspect(table, wanted, stopped, report, used)
     rows = seen.rows
     if division.evaluation_table is not None and not held_out:
-        every = scans.places(mask(table, None))
         rows["overlap"] = overlap(
-            (table, every),
+            (table, scans.places(train)),
             (division.evaluation_table, division.evaluation),
             division.settings,
             stopped,

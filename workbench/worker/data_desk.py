@@ -45,6 +45,7 @@ class DataDesk(Lane):
     def __init__(self) -> None:
         super().__init__("data")
         self.open_now: dict[Hashable, Opened] = {}
+        self.reading: threading.Thread | None = None  # the last that was begun
         self.handlers = {OpenDataset: self.open, ReadRows: self.rows, ReadRow: self.row}
 
     def opened(self, client: Hashable) -> Opened:
@@ -62,6 +63,11 @@ class DataDesk(Lane):
         """The client is gone, or opens another."""
         if before := self.open_now.pop(client, None):
             before.close()
+
+    def close(self) -> None:
+        """Give up what is open, of all clients."""
+        for client in list(self.open_now):
+            self.forget(client)
 
     def open(self, request: OpenDataset, job: Job) -> None:
         from workbench.data.sources import open_source
@@ -81,9 +87,10 @@ class DataDesk(Lane):
         answer = opened.describe()
         job.tell(tagged(answer, job.id))
         if opened.division is None:
-            threading.Thread(
+            self.reading = threading.Thread(
                 target=self.read_on, args=(opened, job), name="reading-on", daemon=True
-            ).start()
+            )
+            self.reading.start()
 
     def finish(self, opened: Opened, stopped: threading.Event, report: "Report") -> None:
         """Read to the end, then tell the sides apart."""
@@ -94,6 +101,7 @@ class DataDesk(Lane):
         if stopped.is_set():
             return
         opened.found = opened.recognise()  # columns may have come, types have changed
+        opened.read.set()
         opened.divide_known(divide(opened.source, opened.request.dataset, stopped, report))
 
     def read_on(self, opened: Opened, job: Job) -> None:
@@ -103,7 +111,7 @@ class DataDesk(Lane):
         except Exception as error:
             if not opened.stopped.is_set():
                 opened.problem = sentence(error)
-        opened.ready.set()
+        opened.end_waiting()
         if opened.stopped.is_set():
             return
         job.tell(DatasetIndexed(request=job.id, opened=opened.describe(), problem=opened.problem))

@@ -27,6 +27,7 @@ class Opened:
         self.table = source.table(request.dataset.split)
         self.division: Division | None = None  # not known until the whole source was read
         self.stopped = threading.Event()  # it was closed: another is open
+        self.read = threading.Event()  # to the end, or it will never be
         self.ready = threading.Event()  # `division` is known, or will never be
         self.problem = ""  # why it will never be
         self.views: OrderedDict[int, View] = OrderedDict()
@@ -143,6 +144,24 @@ class Opened:
             raise RefusedError(self.problem)
         return self.division
 
+    def wait_until_read(self, stopped: threading.Event) -> bool:
+        """Whether the table was read to its end; False where the wait was given up.
+
+        Raises:
+            RefusedError: when it will never be.
+        """
+        while not self.read.wait(0.05):
+            if stopped.is_set():
+                return False
+        if not self.table.complete and self.problem:
+            raise RefusedError(self.problem)
+        return not stopped.is_set() and not self.stopped.is_set()
+
     def close(self) -> None:
         self.stopped.set()
+        self.end_waiting()
+
+    def end_waiting(self) -> None:
+        """Whatever is known by now is all that will be."""
+        self.read.set()
         self.ready.set()

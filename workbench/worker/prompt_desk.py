@@ -96,6 +96,8 @@ class PromptDesk(LatestLane):
             answer = prompting.answer(request.prompt, request.values)
         tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
         ids = prompt_tokens(tokenizer, request)
+        if native:
+            answer = answer_of(request)
         notes = [] if tokenizer.chat_template else ["The model has no chat template: plain text."]
         job.tell(
             PromptRendered(
@@ -124,6 +126,19 @@ def prompt_tokens(tokenizer: Any, request: Any) -> list[int]:
 
     found = found_in_row(request.values, request.dataset, request.prompt)
     return prompt_ids(tokenizer, request.prompt, found, request.values)
+
+
+def answer_of(request: RenderPrompt) -> str:
+    """The right answer of a row that is its own prompt; empty where it has none."""
+    from workbench.data.examples import expected_answer
+    from workbench.data.prompting import PromptError
+
+    assert request.dataset is not None
+    found = found_in_row(request.values, request.dataset, request.prompt)
+    try:
+        return expected_answer(request.prompt, found, request.values)
+    except PromptError:
+        return ""
 
 
 class TokenDesk(LatestLane):

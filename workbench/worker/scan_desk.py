@@ -117,7 +117,11 @@ class LookDesk(Lane):
 
         from workbench.data.summary import summarise
 
-        if (opened := self.whole(job)) is None:
+        opened = self.opened(job.client)
+        if not opened.read.is_set():
+            job.progress("waiting until the dataset is read")
+        if not opened.wait_until_read(job.stopped):  # which side a row is on does not matter
+            job.tell(Done(request=job.id, cancelled=True))
             return
         began = time.monotonic()
         every = [column.name for column in opened.table.columns]

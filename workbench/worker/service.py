@@ -51,6 +51,7 @@ from workbench.worker.thread import Worker
 
 Tell = Callable[[AnyEvent], None]
 LAST = (Done, Failed)  # events after which any request is over
+END_SECONDS = 2.0  # that a query which was given up may take to end
 # Over with their one answer:
 SINGLE = (
     OpenDataset,
@@ -201,10 +202,15 @@ class Service:
         for job in jobs:
             job.stopped.set()
         self.worker.stop_run.set()
+        self.data.close()
         for lane in set(self.lanes.values()):
             lane.end()
         threading.Thread(target=self.wait_for_end, name="end", daemon=True).start()
 
     def wait_for_end(self) -> None:
         self.worker.join()
+        # A process that ends in the middle of a query is aborted by the engine's threads.
+        for thread in (*self.lanes.values(), self.data.reading):
+            if thread is not None:
+                thread.join(END_SECONDS)
         self.ended.set()
