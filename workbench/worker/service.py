@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 from workbench import __version__
@@ -210,7 +211,8 @@ class Service:
     def wait_for_end(self) -> None:
         self.worker.join()
         # A process that ends in the middle of a query is aborted by the engine's threads.
+        deadline = time.monotonic() + END_SECONDS
         for thread in (*self.lanes.values(), self.data.reading):
             if thread is not None:
-                thread.join(END_SECONDS)
+                thread.join(max(0.0, deadline - time.monotonic()))
         self.ended.set()
