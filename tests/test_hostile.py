@@ -1,6 +1,7 @@
 """What a careless or hostile person gives to the commands, and what the system refuses."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_output_that_cannot_be_written_is_one_sentence(
 
 
 def test_a_reader_that_has_enough_is_no_error(session: Session, tmp_path: Path) -> None:
-    words = " ".join([*WORKBENCH, "train", "tiny", "--json", "--in-process"])
+    words = shlex.join([*WORKBENCH, "train", "tiny", "--json", "--in-process"])
     done = subprocess.run(
         ["/bin/sh", "-c", f"{{ {words}; echo status $? >&2; }} | head -1"],
         check=False,
