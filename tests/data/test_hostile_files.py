@@ -75,7 +75,10 @@ def test_broken_rows_hide_no_column_that_is_named_like_the_row_number(folder: Pa
 def test_the_folder_of_a_parquet_file_adds_no_column_to_it(folder: Path) -> None:
     (folder / "text=other").mkdir()
     parquet.write_table(pyarrow.table({"text": ["own"]}), folder / "text=other" / "x.parquet")
-    agree(table("text=other/x.parquet", folder))
+    opened = table("text=other/x.parquet", folder)
+    agree(opened)
+    assert types(opened) == {"text": "text"}
+    assert opened.read(0, 2) == [{"text": "own"}]
 
 
 @pytest.mark.parametrize("depth", [50, 99, 100, 500, 990, 100_000])

@@ -47,7 +47,9 @@ def test_what_rows_are_comes_first_and_why_only_where_there_is_room() -> None:
 def test_the_line_fits_any_width(width: int) -> None:
     for found in (MESSAGES, WORDING):
         for template in ("", "{{ text }}"):
-            line_of(found, template, width)
+            text = line_of(found, template, width)
+            assert text[:1] in ("m", "…")
+            assert len(text) <= width
 
 
 class Knowing(FakeLink):

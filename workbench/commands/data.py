@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from workbench.catalogue import Report
     from workbench.data.sources import Source
 
-
 MOST_COLUMNS = 200
 
 
@@ -60,7 +59,7 @@ def reporter(show: Any) -> "Report":
 
 def describe(source: str, name: str, split: str, as_json: bool) -> int:
     """Print format, columns, rows and problems."""
-    from workbench.data.formats import RECOGNISED, recognise
+    from workbench.data.formats import recognise_table
     from workbench.data.problems import find_problems
     from workbench.data.splits import divide
     from workbench.data.summary import summarise
@@ -71,8 +70,7 @@ def describe(source: str, name: str, split: str, as_json: bool) -> int:
         opened, settings, prompt = open_for(source, name, split, report)
         table = opened.table(settings.split)
         table.index(lambda done, total: report("reading", done, total, "B"), stopped)
-        head = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
-        found = recognise(table.columns, head, settings, prompt)
+        found = recognise_table(table, settings, prompt)
         division = divide(opened, settings, stopped, report)
         names = [column.name for column in table.columns[:MOST_COLUMNS]]
         columns = summarise(

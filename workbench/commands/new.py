@@ -37,16 +37,14 @@ def worded(session: Session) -> tuple[Session, str]:
     Raises:
         SourceError: when the dataset cannot be read.
     """
-    from workbench.data.formats import RECOGNISED, default_prompt, recognise
+    from workbench.data.formats import default_prompt, recognise_table
     from workbench.data.sources import open_source
 
     source = open_source(session.dataset, Path.cwd(), lambda *_: None)
     dataset = session.dataset
     if dataset.split not in source.tables:
         dataset = replace(dataset, split=next(iter(source.tables)))
-    table = source.table(dataset.split)
-    rows = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
-    found = recognise(table.columns, rows, dataset, Prompt())
+    found = recognise_table(source.table(dataset.split), dataset, Prompt())
     prompt = replace(default_prompt(found), name="first")
     return replace(session, dataset=dataset, prompts=[prompt]), f"{found.why} "
 

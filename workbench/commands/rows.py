@@ -56,9 +56,7 @@ def print_rows(options: argparse.Namespace) -> int:
         block = numbers[at : at + BLOCK]
         for number, record in zip(block, table.take(block), strict=True):
             if not isinstance(record, dict):
-                line = f", line {record.line}" if record.line else ""
-                place = f"{record.file}{line}: {record.reason}"
-                print(f"row {number + 1:,} is broken: {one_line(place)}", file=sys.stderr)
+                print(f"row {number + 1:,} is broken: {one_line(record.words)}", file=sys.stderr)
                 continue
             row = {"row": number + 1, "values": record} if options.numbers else record
             print(json.dumps(row, ensure_ascii=False))

@@ -21,7 +21,7 @@ TRAINED = ("trained", "special_trained")
 def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
     """Print ids, pieces, roles and badges of the row, counted from 1 (0: the session's own)."""
     from workbench.data.examples import Encoder
-    from workbench.data.formats import RECOGNISED, recognise
+    from workbench.data.formats import recognise_table
     from workbench.data.sources import open_source
     from workbench.data.tokens import inspect
     from workbench.inference.locate import locate
@@ -39,15 +39,12 @@ def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
             table.index(lambda done, total: report("reading", done, total, "B"), threading.Event())
         if table.count < number:
             raise SessionError(f"There is no row {number:,}: there are {table.count:,}.")
-        head = [one for one in table.read(0, RECOGNISED) if isinstance(one, dict)]
-        found = recognise(table.columns, head, session.dataset, session.prompt())
+        found = recognise_table(table, session.dataset, session.prompt())
         if found.problem:
             raise SessionError(found.problem)
         record = table.take([number - 1])[0]
         if not isinstance(record, dict):
-            raise SessionError(
-                f"Row {number:,} is broken: {record.file}, line {record.line}: {record.reason}"
-            )
+            raise SessionError(f"Row {number:,} is broken: {record.words}")
         tokenizer = load_tokenizer(session.model, folder, report)
         place = locate(session.model, folder, report, weights=False)
         limit = context_length(read_config(session.model, place), tokenizer)

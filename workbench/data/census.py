@@ -110,15 +110,14 @@ def take(table: "JsonLines", advance: Callable[[float], None], stopped: threadin
     Raises:
         Stopped: when it was given up.
     """
+    import duckdb
+
     names = [column.name for column in table.columns]
     if not table.lines.overlong and len(names) <= WIDE:
-        try:
+        # Its memory, mostly: too many different sets of columns; or a name that is no UTF-8.
+        with suppress(duckdb.Error, UnicodeError):
             if found := by_engine(table, names, advance, stopped):
                 return found
-        except (engine.Stopped, SourceError):
-            raise
-        except Exception:  # its memory, mostly: too many different sets of columns
-            pass
     found = one_by_one(table, advance, stopped)
     found.agreed = not table.lines.overlong and seen(table, stopped) == table.count
     return found
@@ -126,17 +125,12 @@ def take(table: "JsonLines", advance: Callable[[float], None], stopped: threadin
 
 def seen(table: "JsonLines", stopped: threading.Event) -> int:
     """How many rows DuckDB sees; -1: it cannot tell."""
-    try:
-        with engine.connect() as connection:
-            return int(
-                engine.ask(connection, f"SELECT count(*) FROM {objects(table)}", stopped=stopped)[
-                    0
-                ][0]
-            )
-    except engine.Stopped:
-        raise
-    except Exception:
-        return -1
+    import duckdb
+
+    query = f"SELECT count(*) FROM {objects(table)}"
+    with suppress(duckdb.Error), engine.connect() as connection:
+        return int(engine.ask(connection, query, stopped=stopped)[0][0])
+    return -1
 
 
 def one_by_one(

@@ -91,9 +91,7 @@ class Converted(Growing):
     def nothing(self, stream: Stream, broken: list[Broken]) -> str:
         path = self.files[0]
         if broken:
-            first = broken[0]
-            place = f", line {first.line}" if first.line else ""
-            return f"{first.file}{place}: {first.reason}; no row could be read."
+            return f"{broken[0].words}; no row could be read."
         if stream.damage:
             return f"{path}: {stream.damage}, and no row comes before; fetch or write it anew."
         return f"{path} has no rows; choose a source that has some."

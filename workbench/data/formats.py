@@ -7,13 +7,22 @@ from typing import Any
 
 from workbench.data.recognition import Guess, Seen, best_guess, guesses, names
 from workbench.data.roles import as_roles, column_of
-from workbench.data.table import Column
+from workbench.data.table import Column, Table
 from workbench.data.wordings import default_prompt, filled
 from workbench.protocol import FormatFound
 from workbench.session import DataFormat, DatasetSettings, Prompt
 from workbench.text import one_line
 
-__all__ = ["RECOGNISED", "ROLES", "WORDING", "as_roles", "default_prompt", "filled", "recognise"]
+__all__ = [
+    "RECOGNISED",
+    "ROLES",
+    "WORDING",
+    "as_roles",
+    "default_prompt",
+    "filled",
+    "recognise",
+    "recognise_table",
+]
 
 RECOGNISED = 200  # rows from the first that are looked at to recognise a format
 ROLES: dict[DataFormat, list[str]] = {
@@ -45,6 +54,12 @@ LISTS = (*TURNS, "tools", "history", "prompt", "completion", "chosen", "rejected
 WORDING = FormatFound(  # the prompt pane's, whatever the rows are
     format="wording", recognised="wording", mapping={}, roles=[], why=""
 )
+
+
+def recognise_table(table: Table, settings: DatasetSettings, prompt: Prompt) -> FormatFound:
+    """What the rows of a table are taken for, by the first of them; see `recognise`."""
+    rows = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
+    return recognise(table.columns, rows, settings, prompt)
 
 
 def recognise(

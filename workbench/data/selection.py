@@ -54,7 +54,6 @@ class Selection(Sequence[dict[str, Any]]):
         found = []
         for record in self.table.take([int(number) for number in numbers]):
             if isinstance(record, Broken):
-                place = f", line {record.line}" if record.line else ""
-                raise SourceError(f"{record.file}{place}: {record.reason}.")
+                raise SourceError(f"{record.words}.")
             found.append(record)
         return found

@@ -48,6 +48,12 @@ class Broken:
     reason: str  # such as: this is not JSON (Expecting value, at column 12)
     text: str  # its beginning, at most 200 characters, what is no UTF-8 replaced
 
+    @property
+    def words(self) -> str:
+        """Where it is and why it is no row."""
+        place = f"{self.file}, line {self.line:,}" if self.line else self.file
+        return f"{place}: {self.reason}"
+
 
 Record = dict[str, Any] | Broken  # values of JSON's types (see `sources.plain_values`)
 

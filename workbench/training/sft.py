@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from transformers import TrainingArguments, set_seed
 
 from workbench.data.examples import Encoder
-from workbench.data.formats import RECOGNISED, recognise
+from workbench.data.formats import recognise_table
 from workbench.data.prompting import PromptError
 from workbench.data.sources import Dataset
 from workbench.inference.model import LoadedModel
@@ -145,9 +145,7 @@ def encoder_for(loaded: LoadedModel, data: Dataset, session: Session, max_length
     Raises:
         TrainingError: when the session's format or mapping does not fit, or says no answer.
     """
-    table = data.train.table
-    rows = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
-    found = recognise(table.columns, rows, session.dataset, session.prompt())
+    found = recognise_table(data.train.table, session.dataset, session.prompt())
     if found.problem:
         raise TrainingError(found.problem)
     settings = replace(session.training, max_length=max_length)

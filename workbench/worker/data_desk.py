@@ -147,14 +147,12 @@ class DataDesk(Lane):
             index = opened.position(request.view, request.number)
         numbers = opened.numbers(request.view, index, index + 1) if index >= 0 else []
         if not numbers:
-            count = opened.count(request.view)
             wanted = max(request.number, request.index) + 1
-            among = "among the rows shown" if request.view else f"there are {count:,}"
-            raise RefusedError(f"There is no row {wanted:,}: {among}.".replace(": among", " among"))
+            among = " among the rows shown" if request.view else f": there are {opened.count(0):,}"
+            raise RefusedError(f"There is no row {wanted:,}{among}.")
         number = numbers[0]
         record = opened.table.take([number])[0]
-        values = record if isinstance(record, dict) else {}
-        broken = "" if isinstance(record, dict) else where(record.file, record.line, record.reason)
+        values, broken = (record, "") if isinstance(record, dict) else ({}, record.words)
         if not isinstance(record, dict) and record.text:
             broken += f"\n{record.text}"
         job.tell(
@@ -169,11 +167,6 @@ class DataDesk(Lane):
                 view=request.view,
             )
         )
-
-
-def where(file: str, line: int, reason: str) -> str:
-    place = f"{file}, line {line:,}" if line else file
-    return f"{place}: {reason}"
 
 
 def tagged(opened: DatasetOpened, request: int) -> DatasetOpened:

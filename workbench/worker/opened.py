@@ -40,12 +40,11 @@ class Opened:
         return Path(self.request.folder)
 
     def recognise(self) -> FormatFound:
-        from workbench.data.formats import RECOGNISED, recognise
+        from workbench.data.formats import recognise_table
         from workbench.session import Prompt
 
         prompt = self.request.prompt or Prompt()
-        rows = [row for row in self.table.read(0, RECOGNISED) if isinstance(row, dict)]
-        return recognise(self.table.columns, rows, self.request.dataset, prompt)
+        return recognise_table(self.table, self.request.dataset, prompt)
 
     def describe(self) -> DatasetOpened:
         """What is known by now."""

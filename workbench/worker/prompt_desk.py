@@ -224,11 +224,9 @@ def format_of(
     request: InspectTokens | MeasureLengths | ShowRoles,
 ) -> FormatFound:
     """What the dataset's rows are taken for, with the wording and mapping of the request."""
-    from workbench.data.formats import RECOGNISED, recognise
+    from workbench.data.formats import recognise_table
 
-    table = opened(job.client).table
-    head = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
-    return recognise(table.columns, head, request.dataset, request.prompt)
+    return recognise_table(opened(job.client).table, request.dataset, request.prompt)
 
 
 def usable(found: FormatFound) -> FormatFound:

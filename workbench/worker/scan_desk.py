@@ -197,13 +197,12 @@ class LookDesk(Lane):
 
     def shaped(self, request: ExportRows, opened: Opened) -> Iterator[dict[str, Any]]:
         """The view's rows as they are to be written; broken ones have nothing to write."""
-        from workbench.data.formats import RECOGNISED, as_roles, filled, recognise
+        from workbench.data.formats import as_roles, filled, recognise_table
         from workbench.data.prompting import PromptError
 
         found = opened.found
         if request.what != "rows":
-            head = [row for row in opened.table.read(0, RECOGNISED) if isinstance(row, dict)]
-            found = recognise(opened.table.columns, head, request.dataset, request.prompt)
+            found = recognise_table(opened.table, request.dataset, request.prompt)
             if found.problem:
                 raise RefusedError(found.problem)
         for start in range(0, opened.count(request.view), BLOCK):

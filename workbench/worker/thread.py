@@ -161,7 +161,7 @@ class Worker(Lane):
             )
 
     def evaluate(self, request: Evaluate, job: Job) -> None:
-        from workbench.data.formats import RECOGNISED, recognise
+        from workbench.data.formats import recognise_table
         from workbench.data.sources import open_dataset
         from workbench.inference.evaluation import evaluate
 
@@ -170,9 +170,7 @@ class Worker(Lane):
         data = open_dataset(request.dataset, folder, job.progress, job.stopped)
         if data.evaluation is None:
             raise RefusedError("The dataset has no rows to measure on: name an evaluation_split.")
-        table = data.evaluation.table
-        head = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
-        found = recognise(table.columns, head, request.dataset, request.prompt)
+        found = recognise_table(data.evaluation.table, request.dataset, request.prompt)
         for weights in self.available(loaded, request.weights):
             if job.stopped.is_set():
                 break

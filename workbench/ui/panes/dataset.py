@@ -179,7 +179,9 @@ class DatasetPane(Pane):
                 words += f" {min(1.0, reading.done / reading.total) * 100:.0f} %"
             if reading and reading.seconds_left >= 0:
                 words += f" · {duration(reading.seconds_left)} left"
-            return f"{words} · {rows} so far"
+            # While the sides are told apart all rows are known already.
+            known = reading is not None and reading.what != "reading"
+            return f"{words} · {rows}" + ("" if known else " so far")
         parts = [rows]
         if opened.broken:
             parts.append(plural(opened.broken, "broken line"))

@@ -1,61 +1,44 @@
 """The columns view: a line for each column, the chosen one in detail below."""
 
 from rich.cells import cell_len
-from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from workbench.protocol import ColumnsSummarised, ColumnSummary
 from workbench.text import one_line
 from workbench.ui.inspecting import Look
 from workbench.ui.units import count, duration, figure, plural
+from workbench.ui.views.listed import Listed
 from workbench.ui.views.looking import state_lines
 from workbench.ui.views.record import clipped
 from workbench.ui.widgets.bars import sideways, spark, upright
-from workbench.ui.widgets.lines import Line, Lines, clip, wrap
-from workbench.ui.widgets.listing import Listing
+from workbench.ui.widgets.lines import Line, clip, wrap
 
 SPARK = 12  # cells of a small histogram
 FEW = 20  # distinct values that say more than their distribution does
 NUMBERS = ("integer", "number", "time", "boolean")
 
 
-class ColumnsView(Vertical):
+class ColumnsView(Listed):
     DEFAULT_CSS = """
-    ColumnsView { height: 1fr; }
     ColumnsView > Listing { height: 2fr; }
-    ColumnsView > Lines { height: 3fr; border-top: solid $frame; overflow-x: hidden; }
-    ColumnsView > Lines:focus { border-top: solid $primary; }
+    ColumnsView > Lines { height: 3fr; }
     """
+    look: Look[ColumnsSummarised]
 
     def __init__(self, look: Look[ColumnsSummarised]) -> None:
-        super().__init__(id="columns-view")
-        self.look = look
-        self.listing = Listing(self.head, self.item, id="columns")
-        self.detail = Lines(self.draw, id="column")
-
-    def compose(self) -> ComposeResult:
-        yield self.listing
-        yield self.detail
-
-    def go(self) -> None:
-        self.screen.set_focus(self.listing)
+        super().__init__(look, "columns", "column")
 
     @property
     def columns(self) -> list[ColumnSummary]:
         return self.look.result.columns if self.look.result else []
 
     @property
+    def things(self) -> list[ColumnSummary]:
+        return self.columns
+
+    @property
     def chosen(self) -> ColumnSummary | None:
         at = self.listing.cursor
         return self.columns[at] if at < len(self.columns) else None
-
-    def redraw(self) -> None:
-        self.listing.take(len(self.columns))
-        self.detail.redraw()
-
-    def on_listing_moved(self, event: Listing.Moved) -> None:
-        event.stop()
-        self.detail.redraw(to_top=True)
 
     def head(self, width: int) -> list[Line]:
         lines = state_lines(self.look, width, "Summing up the columns")

@@ -1,57 +1,35 @@
 """The problems view: a line for each kind found, what it does to a fine-tune below."""
 
-from textual.app import ComposeResult
-from textual.containers import Vertical
-
 from workbench.protocol import Problem, ProblemsFound
 from workbench.text import one_line
 from workbench.ui.inspecting import Look
 from workbench.ui.units import count, duration, plural
+from workbench.ui.views.listed import Listed
 from workbench.ui.views.looking import state_lines
-from workbench.ui.widgets.lines import Line, Lines, clip, wrap
-from workbench.ui.widgets.listing import Listing
+from workbench.ui.widgets.lines import Line, clip, wrap
 
 SEVERE = ("broken", "overlap", "encoding", "mixed_types")
 
 
-class ProblemsView(Vertical):
-    DEFAULT_CSS = """
-    ProblemsView { height: 1fr; }
-    ProblemsView > Listing { height: 3fr; }
-    ProblemsView > Lines { height: 2fr; border-top: solid $frame; overflow-x: hidden; }
-    ProblemsView > Lines:focus { border-top: solid $primary; }
-    """
+class ProblemsView(Listed):
+    look: Look[ProblemsFound]
 
     def __init__(self, look: Look[ProblemsFound]) -> None:
-        super().__init__(id="problems-view")
-        self.look = look
+        super().__init__(look, "problems", "problem")
         self.left_out: set[str] = set()  # kinds that the session leaves out
-        self.listing = Listing(self.head, self.item, id="problems")
-        self.detail = Lines(self.draw, id="problem")
-
-    def compose(self) -> ComposeResult:
-        yield self.listing
-        yield self.detail
-
-    def go(self) -> None:
-        self.screen.set_focus(self.listing)
 
     @property
     def problems(self) -> list[Problem]:
         return self.look.result.problems if self.look.result else []
 
     @property
+    def things(self) -> list[Problem]:
+        return self.problems
+
+    @property
     def chosen(self) -> Problem | None:
         at = self.listing.cursor
         return self.problems[at] if at < len(self.problems) else None
-
-    def redraw(self) -> None:
-        self.listing.take(len(self.problems))
-        self.detail.redraw()
-
-    def on_listing_moved(self, event: Listing.Moved) -> None:
-        event.stop()
-        self.detail.redraw(to_top=True)
 
     def head(self, width: int) -> list[Line]:
         lines = state_lines(self.look, width, "Looking for problems")
