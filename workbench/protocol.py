@@ -15,6 +15,7 @@ from workbench.session import (
     DatasetSettings,
     EvaluationSettings,
     GenerationSettings,
+    Metric,
     ModelSettings,
     Prompt,
     Session,
@@ -156,25 +157,31 @@ class ExportRows(Request):
 
 
 class RenderPrompt(Request):
-    """What the model gets for this row. Answered with PromptRendered or Failed."""
+    """What the model gets for this row, and advice on the wording. Answered with PromptRendered or
+    Failed. Examples of the prompt are drawn from the dataset that the client has open."""
 
     model: ModelSettings
     folder: str
     prompt: Prompt
     values: Values
     dataset: DatasetSettings | None = None  # where the template is empty the row is the prompt
+    number: int = -1  # the row's number in the source: it is no example for itself
+    generation: GenerationSettings = GenerationSettings()
+    labels: list[str] = []  # of the session's evaluation: advice looks at their tokens
 
 
 class LoadModel(Request):
-    """Answered with Progress…, then ModelLoaded or Failed."""
+    """Answered with Progress…, then ModelLoaded or Failed. A server (`model.url`) is asked for its
+    models."""
 
     model: ModelSettings
     folder: str
 
 
 class Generate(Request):
-    """Answered, for each of `weights` in turn, with GenerationStarted, Tokens…, GenerationFinished;
-    then Done. Weights that are not there are left out. While a run trains its model answers."""
+    """Answered, for each of `weights` in turn, with GenerationStarted, Tokens…, GenerationFinished
+    for each of `generation.num_return_sequences` samples; then Done. Weights that are not there are
+    left out. While a run trains its model answers."""
 
     model: ModelSettings
     folder: str
@@ -183,20 +190,104 @@ class Generate(Request):
     generation: GenerationSettings
     weights: tuple[Weights, ...] = ("base", "tuned")
     dataset: DatasetSettings | None = None  # as in RenderPrompt
+    number: int = -1  # as in RenderPrompt
+    session_path: str = ""  # whose history keeps the wording as a version; empty: none
+    labels: list[str] = []  # for generation.constraint "labels"
+    alternatives: int = 0  # likeliest tokens told with each token; 0: no probabilities are told
+    # Go on from these tokens of an answer (of a server: from this text), as if they were its own.
+    begin: list[int] = []
+    begin_text: str = ""
 
 
 class Evaluate(Request):
-    """Measure the prompt on rows of the evaluation split, for each of `weights` that there is.
+    """Measure one variant on rows of the evaluation split, for each of `weights` that there is.
 
-    Answered with Progress…, an Evaluated for each, then Done."""
+    Answered with Progress…, RowsMeasured…, an Evaluated for each, then Done. What was measured
+    before with the same weights, prompt and settings is taken from the workspace's results."""
 
     model: ModelSettings
     folder: str
     dataset: DatasetSettings
     prompt: Prompt
     evaluation: EvaluationSettings
+    generation: GenerationSettings = GenerationSettings()
     max_length: int = 512
     weights: tuple[Weights, ...] = ("base", "tuned")
+    session_path: str = ""  # whose history keeps the wording and the figures; empty: none
+    numbers: list[int] = []  # of rows in the split one looks at, instead of the evaluation rows
+    fresh: bool = False  # ask again for what was measured before
+    retry: str = ""  # a measurement: only those of its rows that failed are asked again
+
+
+class Compare(Request):
+    """Is measurement `b` better than `a`, on the rows of both? Answered with Compared or Failed."""
+
+    folder: str
+    a: str
+    b: str
+    metric: str = ""  # empty: the one that decides
+
+
+class JudgePairs(Request):
+    """A model reads the answers of two measurements to each row, in both orders, and says which is
+    better. Answered with Progress…, then Compared (metric "preferred") or Failed."""
+
+    model: ModelSettings  # who judges where the settings name none
+    folder: str
+    evaluation: EvaluationSettings
+    a: str
+    b: str
+
+
+class ListVersions(Request):
+    """Every wording of a session that was ever run, the newest first. Answered with Versions."""
+
+    folder: str
+    session_path: str
+    name: str = ""  # of this variant only
+
+
+class ShowMeasurement(Request):
+    """Answered with MeasurementShown or Failed."""
+
+    folder: str
+    measurement: str
+
+
+class ChooseExamples(Request):
+    """Which rows a prompt's examples are, for this row. Answered with ExamplesChosen or Failed."""
+
+    folder: str
+    prompt: Prompt
+    dataset: DatasetSettings
+    values: Values
+    number: int = -1
+
+
+class TakeAway(Request):
+    """A variant for use elsewhere. Answered with TakenAway or Failed; written where `path` says so.
+
+    python_openai and python_transformers: a script that runs; json: the turns and settings;
+    report: Markdown with the tables of the `measurements`."""
+
+    session: Session
+    folder: str
+    name: str  # of the prompt
+    what: Literal["python_openai", "python_transformers", "json", "report"]
+    values: Values = {}
+    number: int = -1
+    measurements: list[str] = []
+    path: str = ""
+    overwrite: bool = False
+
+
+class Optimize(Request):
+    """Search for a better prompt, beginning at the session's active one. Answered with Progress…,
+    CandidateTried…, Optimized, then Done; cancelled it keeps the best so far."""
+
+    session: Session
+    session_path: str
+    folder: str
 
 
 class StartTraining(Request):
@@ -255,9 +346,11 @@ class Progress(Event):
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that answers; of one on a server `parameters` and `context_length` are 0."""
+
     name: str
     parameters: int
-    device: str
+    device: str  # of a server its host
     dtype: str
     context_length: int
     adapter: str = ""  # where the adapter in memory comes from; empty: there is none
@@ -462,14 +555,38 @@ class RowsExported(Event):
     bytes: int
 
 
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something about a wording that makes answers worse."""
+
+    kind: str  # undefined_variable, unused_column, no_format, contradiction, vague, repeated, …
+    severity: Literal["bad", "warn", "note"]
+    where: str  # system, template, completion, answer_start, examples, turns.0, labels, …
+    line: int = 0  # from 0, in the text of `where`; -1: it has no place
+    column: int = 0
+    length: int = 0  # characters from there on
+    words: str  # one sentence: what it is, and where
+    why: str  # one sentence: what it does to the answers, and what to do
+
+
 class PromptRendered(Event):
     text: str  # the exact text: the token ids decoded, special tokens shown
-    token_count: int
+    token_count: int  # -1: a server has the tokenizer
     context_length: int
     tokens: list[str] = []  # the pieces, in order
     ids: list[int] = []
     answer: str = ""  # the completion, filled
     notes: list[str] = []  # such as: variables that are no column
+    advice: list[Advice] = []  # the worst first
+    examples: list[int] = []  # numbers of the rows that stand in it as examples
+    parts: dict[str, int] = {}  # tokens of: system, turns, examples, template, …; else empty
+
+
+class ExamplesChosen(Event):
+    numbers: list[int]
+    keys: list[str]  # as in ExampleSettings.rows
+    rows: list[Values]
+    answers: list[str]
+    words: str = ""  # how they were chosen, in a sentence
 
 
 class ModelLoaded(Event):
@@ -482,24 +599,52 @@ class GenerationStarted(Event):
     step: int = -1  # the optimiser step whose weights answer; -1: no run is under way
     seed: int = 0
     device: str = ""
+    sample: int = 0  # from 0
+    samples: int = 1
+    cached_tokens: int = 0  # of the prompt, that were computed for an earlier one
+
+
+class Option(msgspec.Struct, frozen=True, array_like=True):
+    """A token that might have come."""
+
+    id: int
+    text: str
+    logprob: float  # natural logarithm
+
+
+class Token(msgspec.Struct, frozen=True, array_like=True):
+    """A token that came, and what else might have: the likeliest first."""
+
+    id: int
+    text: str
+    logprob: float
+    options: list[Option] = []
 
 
 class Tokens(Event):
-    """Text that has come since the last: neighbours for the same weights may be merged."""
+    """Text that has come since the last: neighbours for the same answer may be merged."""
 
     weights: Weights
     text: str
     count: int
+    sample: int = 0
+    tokens: list[Token] = []  # where probabilities were asked for
 
     def merge(self, later: "Tokens") -> "Tokens | None":
         """Both as one, or None where they do not belong together."""
-        if (self.request, self.weights) != (later.request, later.weights):
+        if (self.request, self.weights, self.sample) != (
+            later.request,
+            later.weights,
+            later.sample,
+        ):
             return None
         return Tokens(
             request=self.request,
             weights=self.weights,
             text=self.text + later.text,
             count=self.count + later.count,
+            sample=self.sample,
+            tokens=self.tokens + later.tokens,
         )
 
 
@@ -511,13 +656,52 @@ class GenerationFinished(Event):
     tokens_per_second: float  # after the first token
     reason: Literal["end", "length", "stopped"]
     step: int = -1
+    sample: int = 0
+    problem: str = ""  # a server broke off, say: what came until then is `text`
+
+
+class MeasuredRow(msgspec.Struct, frozen=True, kw_only=True):
+    number: int  # of the row in its table, from 0
+    expected: str
+    answer: str
+    value: float | None = None  # of the metric that decides; None: not of single rows, or failed
+    scores: dict[str, float] = {}  # of the others that single rows have
+    confidence: float | None = None  # probability of the chosen label, or of the answer
+    problem: str = ""  # why there is no answer: it can be asked again
+    cached: bool = False
+
+
+class RowsMeasured(Event):
+    """Rows whose answers have come since the last; `done` of `total` are there."""
+
+    measurement: str
+    weights: Weights
+    rows: list[MeasuredRow]
+    done: int = 0
+    total: int = 0
+
+    def merge(self, later: "RowsMeasured") -> "RowsMeasured | None":
+        """Both as one, or None where they do not belong together."""
+        if (self.request, self.measurement) != (later.request, later.measurement):
+            return None
+        return msgspec.structs.replace(later, rows=self.rows + later.rows)
+
+
+class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
+    name: Metric
+    value: float
+    low: float  # 95 % interval
+    high: float
+    unit: Literal["share", "score", "ratio"] = "share"  # 0…1; 0…100 or a scale; from 0 on
+    better: Literal["higher", "lower"] = "higher"
+    interval: str = ""  # how: Wilson, bootstrap of 2,000 draws
 
 
 class Evaluated(Event):
     weights: Weights
     rows: int
-    metric: str  # accuracy or exact match
-    value: float  # 0 … 1
+    metric: str  # the one that decides: accuracy, exact match …
+    value: float  # 0 … 1, or as its MetricValue says
     low: float  # 95 % interval (Wilson)
     high: float
     seconds: float
@@ -525,6 +709,121 @@ class Evaluated(Event):
     confusion: list[list[int]] = []  # [expected][chosen]
     left_out: int = 0  # rows that are longer than max_length or the context
     step: int = -1
+    measurement: str = ""  # names it for Compare, ShowMeasurement, TakeAway
+    prompt: str = ""  # the variant's name
+    model: str = ""
+    metrics: list[MetricValue] = []  # the one that decides first
+    calibration: list[tuple[float, float, int]] = []  # bins: mean confidence, share right, rows
+    failed: int = 0  # rows without an answer: the server refused them, say
+    cached: int = 0  # rows whose answer was known
+    notes: list[str] = []  # such as: examples of the prompt are among the rows measured
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that the two answer differently."""
+
+    number: int
+    expected: str
+    a: str  # the answers
+    b: str
+    value_a: float
+    value_b: float
+
+
+class Compared(Event):
+    a: str  # the measurements, and their names
+    b: str
+    name_a: str
+    name_b: str
+    metric: str
+    rows: int  # that both have
+    value_a: float
+    value_b: float
+    difference: float  # b - a
+    low: float  # 95 % interval of the difference
+    high: float
+    p_value: float
+    test: str  # McNemar's exact test; paired bootstrap of 10,000 draws
+    verdict: str  # one sentence
+    gained: list[Changed] = []  # wrong (worse) with a, right (better) with b
+    lost: list[Changed] = []
+    notes: list[str] = []
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A measurement in short."""
+
+    measurement: str
+    time: float
+    weights: Weights
+    model: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    rows: int
+    step: int = -1
+    unit: Literal["share", "score", "ratio"] = "share"
+    better: Literal["higher", "lower"] = "higher"
+    complete: bool = True
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A wording as it was when it was run."""
+
+    version: str  # a hash of all that makes its answers what they are
+    name: str
+    prompt: Prompt
+    first_run: float  # seconds since 1970
+    last_run: float
+    answers: int  # single answers that were asked for
+    figures: list[Figure] = []
+
+
+class Versions(Event):
+    versions: list[Version]
+
+
+class MeasurementShown(Event):
+    figure: Figure
+    prompt: Prompt
+    evaluated: Evaluated
+    rows: list[MeasuredRow]
+
+
+class TakenAway(Event):
+    text: str
+    path: str = ""  # where it was written
+
+
+class CandidateTried(Event):
+    index: int  # from 1
+    total: int  # 0: as long as the budget lasts
+    prompt: Prompt
+    what: str  # what was changed, in words
+    value: float  # on the development rows
+    low: float
+    high: float
+    rows: int
+    best: bool  # it is the best so far
+    best_value: float
+    spent: int = 0  # answers that were asked for
+    budget: int = 0
+    parent: int = 0  # the candidate that it was made from
+
+
+class Optimized(Event):
+    """The best prompt, and what it is worth on rows that the search never saw."""
+
+    prompt: Prompt
+    start: Prompt
+    metric: str
+    development_start: float
+    development_best: float
+    held_out: Compared | None  # a: the starting prompt, b: the best; None: stopped before
+    tried: int
+    seconds: float
+    words: str  # one sentence
 
 
 class TrainingStarted(Event):
@@ -570,6 +869,13 @@ AnyRequest = (
     | LoadModel
     | Generate
     | Evaluate
+    | Compare
+    | JudgePairs
+    | ListVersions
+    | ShowMeasurement
+    | ChooseExamples
+    | TakeAway
+    | Optimize
     | StartTraining
     | StopTraining
     | Cancel
@@ -596,7 +902,15 @@ AnyEvent = (
     | GenerationStarted
     | Tokens
     | GenerationFinished
+    | RowsMeasured
     | Evaluated
+    | Compared
+    | Versions
+    | MeasurementShown
+    | ExamplesChosen
+    | TakenAway
+    | CandidateTried
+    | Optimized
     | TrainingStarted
     | TrainingAdvanced
     | TrainingEnded

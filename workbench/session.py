@@ -44,6 +44,27 @@ ProblemKind = Literal[
 ]
 
 
+Metric = Literal[
+    "accuracy",
+    "macro_f1",
+    "matthews",
+    "exact_match",
+    "contains",
+    "regex",
+    "json_schema",
+    "function",
+    "bleu",
+    "chrf",
+    "ter",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "perplexity",
+    "calibration",
+    "judge",
+]
+
+
 class SessionError(Exception):
     """A session file that cannot be used; the text is one sentence for the person."""
 
@@ -68,6 +89,25 @@ class ModelSettings(Section):
     adapter: Annotated[
         str, Meta(description="A run's name or a folder holding a LoRA adapter; empty for none.")
     ] = ""
+    url: Annotated[
+        str,
+        Meta(
+            description="An OpenAI-compatible server that answers: http://localhost:8000/v1, say; "
+            "name is its name for the model. Empty: the model is loaded here."
+        ),
+    ] = ""
+    api_key_env: Annotated[
+        str,
+        Meta(description="The environment variable that holds the server's key; it may be unset."),
+    ] = "OPENAI_API_KEY"
+    concurrency: Annotated[
+        int, Meta(ge=1, le=256, description="Requests to the server at the same time.")
+    ] = 8
+    timeout: Annotated[float, Meta(gt=0, description="Seconds to wait for the server.")] = 60.0
+    max_retries: Annotated[
+        int,
+        Meta(ge=0, le=20, description="How often a request that the server refused is retried."),
+    ] = 4
 
 
 class DatasetSettings(Section):
@@ -118,20 +158,6 @@ class DatasetSettings(Section):
     ] = {}
 
 
-class Prompt(Section):
-    """One wording of the task: a chat turn made from a row, and the answer expected for it."""
-
-    name: Annotated[str, Meta(min_length=1)] = "first"
-    system: Annotated[str, Meta(description="The system turn; may be empty.")] = ""
-    template: Annotated[
-        str, Meta(description="The user's turn, in Jinja: {{ column }} is filled from the row.")
-    ] = ""
-    completion: Annotated[
-        str,
-        Meta(description="The answer to learn and to measure against, in Jinja; may be empty."),
-    ] = ""
-
-
 class GenerationSettings(Section):
     max_new_tokens: Positive = 128
     do_sample: bool = False
@@ -140,6 +166,85 @@ class GenerationSettings(Section):
     top_k: Annotated[int, Meta(ge=0, description="0 keeps every token.")] = 50
     repetition_penalty: PositiveFloat = 1.0
     seed: NotNegative = 0
+    num_return_sequences: Annotated[
+        int, Meta(ge=1, le=64, description="Answers to one prompt; each has a seed of its own.")
+    ] = 1
+    constraint: Annotated[
+        Literal["none", "labels", "regex", "json_schema"],
+        Meta(
+            description="What an answer must be: one of evaluation.labels, a match of pattern, "
+            "or JSON of json_schema."
+        ),
+    ] = "none"
+    pattern: Annotated[str, Meta(description="A regular expression for the whole answer.")] = ""
+    json_schema: Annotated[
+        str, Meta(description="A JSON schema, or the name of a file that holds one.")
+    ] = ""
+
+
+class Turn(Section):
+    """A turn of the conversation before the row's own: a typed example, say."""
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Meta(description="In Jinja, as the template.")] = ""
+
+
+class ExampleSettings(Section):
+    """Rows of the dataset that stand before the row's own turn, worded as it is."""
+
+    choose: Annotated[
+        Literal["first", "random", "balanced", "nearest", "picked"],
+        Meta(
+            description="Which rows: the first, at random by seed, as many of each answer, the "
+            "nearest in meaning to the row, or those in rows."
+        ),
+    ] = "random"
+    count: Annotated[int, Meta(ge=0, le=200, description="0: none.")] = 0
+    seed: NotNegative = 0
+    rows: Annotated[
+        list[str], Meta(description="Picked rows: number, colon, a hash of the content.")
+    ] = []
+    embedder: Annotated[
+        str, Meta(description="The encoder by which rows are near: a starter, a folder, a hub id.")
+    ] = "minilm-l6"
+
+
+class Prompt(Section):
+    """One wording of the task: a variant. Turns made from a row, and the answer expected for it."""
+
+    name: Annotated[str, Meta(min_length=1)] = "first"
+    system: Annotated[str, Meta(description="The system turn; may be empty.")] = ""
+    turns: Annotated[list[Turn], Meta(description="Turns between system and template.")] = []
+    examples: ExampleSettings = ExampleSettings()
+    template: Annotated[
+        str, Meta(description="The user's turn, in Jinja: {{ column }} is filled from the row.")
+    ] = ""
+    answer_start: Annotated[
+        str, Meta(description="What the answer begins with: the model goes on from it.")
+    ] = ""
+    completion: Annotated[
+        str,
+        Meta(description="The answer to learn and to measure against, in Jinja; may be empty."),
+    ] = ""
+    generation: Annotated[
+        GenerationSettings | None, Meta(description="Of this variant; none: the session's.")
+    ] = None
+    model: Annotated[
+        ModelSettings | None, Meta(description="Of this variant; none: the session's.")
+    ] = None
+
+
+class JudgeSettings(Section):
+    """A model that grades answers."""
+
+    model: Annotated[
+        ModelSettings | None, Meta(description="Who judges; none: the session's model.")
+    ] = None
+    rubric: Annotated[
+        str, Meta(description="What makes a good answer, in words; the judge reads it.")
+    ] = ""
+    lowest: int = 1
+    highest: int = 5
 
 
 class EvaluationSettings(Section):
@@ -149,6 +254,61 @@ class EvaluationSettings(Section):
         Meta(description="Answers to choose among; empty: those that occur in the rows, if few."),
     ] = []
     batch_size: Positive = 16
+    answer: Annotated[
+        Literal["auto", "choose", "write"],
+        Meta(
+            description="How the model answers: it chooses among the labels by their probability, "
+            "or writes; auto: chooses where there are labels."
+        ),
+    ] = "auto"
+    metrics: Annotated[
+        list[Metric], Meta(description="The first one decides; empty: as the answers are.")
+    ] = []
+    pattern: Annotated[
+        str, Meta(description="For the metric regex: what a right answer matches, in Jinja.")
+    ] = ""
+    json_schema: Annotated[
+        str, Meta(description="For the metric json_schema: a schema, or a file that holds one.")
+    ] = ""
+    function: Annotated[
+        str,
+        Meta(
+            description="For the metric function: file.py:name, a Python function of "
+            "(answer, expected, row) that returns a number or true or false."
+        ),
+    ] = ""
+    ignore_case: Annotated[bool, Meta(description="Of exact_match and contains.")] = False
+    ignore_punctuation: Annotated[bool, Meta(description="Of exact_match and contains.")] = False
+    judge: JudgeSettings = JudgeSettings()
+
+
+class OptimizeSettings(Section):
+    """The search for a better prompt."""
+
+    method: Annotated[
+        Literal["random", "gepa"],
+        Meta(
+            description="random: examples and wordings are drawn, no second model is needed; "
+            "gepa: a model reflects on the mistakes and words the instruction anew."
+        ),
+    ] = "random"
+    metric: Annotated[str, Meta(description="Empty: the one that decides in evaluation.")] = ""
+    candidates: Annotated[int, Meta(ge=1, description="Prompts to try, with random.")] = 24
+    max_metric_calls: Annotated[int, Meta(ge=10, description="Answers to pay for, with gepa.")] = (
+        1500
+    )
+    rows: Annotated[
+        int, Meta(ge=4, description="Development rows, drawn from those to train on.")
+    ] = 150
+    most_examples: Annotated[int, Meta(ge=0, le=64)] = 16
+    instructions: Annotated[
+        list[str],
+        Meta(description="Instructions to try beside the prompt's own; empty: some are made."),
+    ] = []
+    reflection_model: Annotated[
+        ModelSettings | None, Meta(description="Who reflects, with gepa; none: the session's.")
+    ] = None
+    seed: NotNegative = 0
 
 
 class TrainingSettings(Section):
@@ -212,6 +372,7 @@ class Session(Section):
     )
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    optimize: OptimizeSettings = OptimizeSettings()
     training: TrainingSettings = TrainingSettings()
     layout: LayoutSettings = LayoutSettings()
 
@@ -225,6 +386,27 @@ class Session(Section):
         current = self.prompt()
         prompts = [prompt if one is current else one for one in self.prompts]
         return msgspec.structs.replace(self, prompts=prompts, active_prompt=prompt.name)
+
+    def named(self, name: str) -> Prompt:
+        """The prompt of this name.
+
+        Raises:
+            SessionError: where there is none.
+        """
+        for prompt in self.prompts:
+            if prompt.name == name:
+                return prompt
+        raise SessionError(
+            f"There is no prompt {name} in the session; there is "
+            f"{', '.join(prompt.name for prompt in self.prompts)}."
+        )
+
+    def model_of(self, prompt: Prompt) -> ModelSettings:
+        """The model that answers a prompt: its own, else the session's."""
+        return prompt.model or self.model
+
+    def generation_of(self, prompt: Prompt) -> GenerationSettings:
+        return prompt.generation or self.generation
 
 
 def workspace(path: Path) -> Path:
@@ -272,11 +454,7 @@ def explain(error: str, document: dict[str, Any]) -> str:
     if problem.startswith("Invalid enum value"):
         problem = f"Expected one of {', '.join(map(str, choices(key)))}"
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", problem):
-        section: Any = Session
-        for part in filter(None, re.split(r"\.|\[\d+\]|\[\.\.\.\]", key)):
-            section = next(f.type for f in msgspec.structs.fields(section) if f.name == part)
-            section = Prompt if part == "prompts" else section
-        known = [field.name for field in msgspec.structs.fields(section)]
+        known = [field.name for field in msgspec.structs.fields(section_at(key))]
         close = difflib.get_close_matches(unknown[1], known, 1)
         where = f"{key}.{unknown[1]}" if key else unknown[1]
         hint = f'did you mean "{close[0]}"?' if close else f"known here: {', '.join(known)}."
@@ -290,14 +468,29 @@ def explain(error: str, document: dict[str, Any]) -> str:
     return f"{key or 'the file'}: {problem}{there}."
 
 
+def section_at(key: str) -> Any:
+    """The table that a key leads to, such as prompts[0].examples."""
+    section: Any = Session
+    for part in re.findall(r"[A-Za-z_]\w*", key):
+        section = section_in(
+            next(f.type for f in msgspec.structs.fields(section) if f.name == part)
+        )
+    return section
+
+
+def section_in(kind: Any) -> Any:
+    """The table in a field's type: of a list its element, of one that may be missing itself."""
+    for part in (kind, *get_args(kind)):
+        if isinstance(part, type) and issubclass(part, Section):
+            return part
+    return next((found for part in get_args(kind) if (found := section_in(part))), None)
+
+
 def choices(key: str) -> tuple[Any, ...]:
     """The values that a key with a list of them may have."""
-    *sections, name = key.split(".")
-    section: Any = Session
-    for part in sections:
-        section = next(f.type for f in msgspec.structs.fields(section) if f.name == part)
-    kind = next(f.type for f in msgspec.structs.fields(section) if f.name == name)
-    if get_origin(kind) is Annotated:
+    sections, _, name = re.sub(r"\[[^\]]*\]$", "", key).rpartition(".")
+    kind = next(f.type for f in msgspec.structs.fields(section_at(sections)) if f.name == name)
+    while get_origin(kind) in (Annotated, list):
         kind = get_args(kind)[0]
     return get_args(kind)
 
@@ -325,10 +518,17 @@ def dumps(session: Session) -> str:
     """The session as TOML; every key is written, so that the file says all there is to set."""
     import tomli_w
 
-    document = msgspec.to_builtins(session)
+    document = without_none(msgspec.to_builtins(session))
     # TOML reads a line end inside a multi-line string as \n: text with \r must stay on one line.
     plain = b"\\r" not in msgspec.json.encode(document)
     return tomli_w.dumps(document, multiline_strings=plain)
+
+
+def without_none(value: Any) -> Any:
+    """The same without keys that hold nothing: TOML has no word for it."""
+    if isinstance(value, dict):
+        return {key: without_none(one) for key, one in value.items() if one is not None}
+    return [without_none(one) for one in value] if isinstance(value, list) else value
 
 
 def save(session: Session, path: Path) -> str:

@@ -4,10 +4,11 @@ The one path that the trainer, the token view and the lengths all take. Knows fo
 tokenizers; knows nothing of models or of the training loop.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.data import wordings
+from workbench.data import prompting, wordings
 from workbench.data.conversation import Conversation
 from workbench.data.prompting import (
     IGNORED,
@@ -16,15 +17,15 @@ from workbench.data.prompting import (
     answered,
     cut_example,
     encode_answer,
-    encode_prompt,
     encode_turns,
 )
 from workbench.data.roles import Turn, as_roles
 from workbench.protocol import FormatFound
 from workbench.session import Prompt, TrainingSettings
 
-__all__ = ["Encoder", "Example", "Said", "expected_answer", "prompt_ids"]
+__all__ = ["Encoder", "Example", "Said", "expected_answer", "prompt_ids", "prompt_turns"]
 
+Examples = Callable[[dict[str, Any]], Sequence[dict[str, Any]]]  # of a row: the rows before it
 SHOWN = 64  # tokens of a text's beginning that go on as a prompt
 
 
@@ -39,6 +40,7 @@ class Said:
     answer: str | None = None
     after: int = 0
     tools: list[Any] | None = None
+    start: str = ""  # what the answer begins with: given, not learnt
 
     @property
     def contents(self) -> list[str]:
@@ -50,14 +52,22 @@ class Said:
 class Encoder:
     """Encodes rows of one format for one tokenizer.
 
+    `examples` says which rows stand before a row as examples of the wording.
+
     Raises:
         PromptError: where the wording says no answer to learn.
     """
 
     def __init__(
-        self, tokenizer: Any, prompt: Prompt, found: FormatFound, training: TrainingSettings
+        self,
+        tokenizer: Any,
+        prompt: Prompt,
+        found: FormatFound,
+        training: TrainingSettings,
+        examples: Examples | None = None,
     ) -> None:
         self.tokenizer, self.found, self.training = tokenizer, found, training
+        self.examples = examples or no_examples
         self.prompt = wordings.in_use(found, prompt)
         self.given = prompt  # as the prompt pane has it
         self.conversation = Conversation(tokenizer)
@@ -84,8 +94,10 @@ class Encoder:
         """
         found = self.found
         if found.format in wordings.WORDED and not wordings.are_chats(found, values):
-            turns, answer = wordings.asked(found, self.prompt, wordings.spoken(found, values))
-            return [Said(turns=turns, answer=answer)]
+            turns, answer = wordings.asked(
+                found, self.prompt, wordings.spoken(found, values), self.examples(values)
+            )
+            return [Said(turns=turns, answer=answer, start=self.prompt.answer_start)]
         shape = as_roles(found, values)
         if found.format == "text":
             return [Said(text=shape["text"])]
@@ -108,7 +120,7 @@ class Encoder:
             return self.conversation.encode(
                 said.turns, said.tools, after=said.after, name=said.name
             )
-        given = encode_turns(self.tokenizer, said.turns)
+        given = encode_turns(self.tokenizer, said.turns, said.start)
         learnt = encode_answer(self.tokenizer, self.prompt, said.answer)
         return answered(self.tokenizer, given, learnt, said.name)
 
@@ -158,8 +170,45 @@ def turns_in(shape: dict[str, Any]) -> list[Turn]:
     return turns
 
 
+def no_examples(_values: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    return ()
+
+
+def prompt_turns(
+    prompt: Prompt,
+    found: FormatFound,
+    values: dict[str, Any],
+    examples: Sequence[dict[str, Any]] = (),
+) -> list[Turn]:
+    """The turns that a model on a server gets of a row; see `prompt_ids`.
+
+    Raises:
+        PromptError: when the row has no such beginning.
+    """
+    if prompt.template.strip() or found.format == "wording":
+        return list(prompting.messages(prompt, values, examples))
+    if found.format == "text":
+        text = as_roles(found, values)["text"]
+        return [{"role": "user", "content": text[: max(1, len(text) // 2)]}]
+    if found.format in wordings.WORDED and not wordings.are_chats(found, values):
+        used = wordings.in_use(found, prompt)
+        return wordings.asked(found, used, wordings.spoken(found, values), examples)[0]
+    shape = as_roles(found, values)
+    if "messages" not in shape:
+        return wordings.with_system(turns_in(shape), prompt)
+    turns = wordings.with_system(shape["messages"], prompt)
+    last = max((n for n, turn in enumerate(turns) if turn["role"] == "assistant"), default=-1)
+    if last < 1:
+        raise PromptError("The conversation holds no answer of the assistant to a turn before it.")
+    return turns[:last]
+
+
 def prompt_ids(
-    tokenizer: Any, prompt: Prompt, found: FormatFound, values: dict[str, Any]
+    tokenizer: Any,
+    prompt: Prompt,
+    found: FormatFound,
+    values: dict[str, Any],
+    examples: Sequence[dict[str, Any]] = (),
 ) -> list[int]:
     """What a model gets of a row to answer it: the prompt pane's wording where it is filled, else
     the row up to where its last answer begins; of a text, its beginning.
@@ -167,27 +216,18 @@ def prompt_ids(
     Raises:
         PromptError: when the row has no such beginning.
     """
-    if prompt.template.strip() or found.format == "wording":
-        return encode_prompt(tokenizer, prompt, values)
-    if found.format == "text":
+    if found.format == "text" and not prompt.template.strip():
         ids = list(tokenizer(as_roles(found, values)["text"], add_special_tokens=True)["input_ids"])
         return ids[: max(1, min(SHOWN, len(ids) // 2))]
+    turns = prompt_turns(prompt, found, values, examples)
+    if prompt.template.strip() or found.format == "wording":
+        return encode_turns(tokenizer, turns, prompt.answer_start)
     if found.format in wordings.WORDED and not wordings.are_chats(found, values):
-        used = wordings.in_use(found, prompt)
-        return encode_turns(
-            tokenizer, wordings.asked(found, used, wordings.spoken(found, values))[0]
-        )
+        return encode_turns(tokenizer, turns, prompt.answer_start)
     shape = as_roles(found, values)
-    if "messages" not in shape:
-        before = wordings.with_system(turns_in(shape), prompt)
-        if isinstance(shape.get("chosen", ""), str) and found.format == "preference":
-            return encode_turns(tokenizer, before)
-        return Conversation(tokenizer).head(before)
-    turns = wordings.with_system(shape["messages"], prompt)
-    last = max((n for n, turn in enumerate(turns) if turn["role"] == "assistant"), default=-1)
-    if last < 1:
-        raise PromptError("The conversation holds no answer of the assistant to a turn before it.")
-    return Conversation(tokenizer).head(turns[:last], shape.get("tools"))
+    if isinstance(shape.get("chosen", ""), str) and found.format == "preference":
+        return encode_turns(tokenizer, turns)
+    return Conversation(tokenizer).head(turns, shape.get("tools"))
 
 
 def expected_answer(prompt: Prompt, found: FormatFound, values: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ size.
 import difflib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,10 +154,17 @@ def unknown_variable(template: str, values: dict[str, Any], message: str) -> str
     return f"The template cannot be filled: {one_line(message, 200)}; the columns are: {columns}."
 
 
-def messages(prompt: Prompt, values: dict[str, Any]) -> list[dict[str, str]]:
-    """The chat turns: the system's, if there is one, and the user's, filled from the row."""
-    system = [{"role": "system", "content": prompt.system}] if prompt.system.strip() else []
-    return [*system, {"role": "user", "content": render(prompt.template, values)}]
+def messages(
+    prompt: Prompt, values: dict[str, Any], examples: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, str]]:
+    """The chat turns: the system's, if there is one, the typed ones, those of the examples (rows of
+    the dataset, each worded as the row itself and answered) and the user's, filled from the row."""
+    turns = [{"role": "system", "content": prompt.system}] if prompt.system.strip() else []
+    turns += [{"role": turn.role, "content": render(turn.content, values)} for turn in prompt.turns]
+    for example in examples:
+        turns.append({"role": "user", "content": render(prompt.template, example)})
+        turns.append({"role": "assistant", "content": started(prompt, answer(prompt, example))})
+    return [*turns, {"role": "user", "content": render(prompt.template, values)}]
 
 
 def answer(prompt: Prompt, values: dict[str, Any]) -> str:
@@ -165,21 +172,30 @@ def answer(prompt: Prompt, values: dict[str, Any]) -> str:
     return render(prompt.completion, values).strip()
 
 
-def encode_prompt(tokenizer: Any, prompt: Prompt, values: dict[str, Any]) -> list[int]:
+def encode_prompt(
+    tokenizer: Any,
+    prompt: Prompt,
+    values: dict[str, Any],
+    examples: Sequence[dict[str, Any]] = (),
+) -> list[int]:
     """The token ids that the model gets, up to where its answer begins.
 
-    With a chat template: the turns and the head of the answer's turn. Without: the system text
-    and the template as plain text, after the tokenizer's own opening token if it has one.
+    With a chat template: the turns, the head of the answer's turn and what the answer begins with.
+    Without: system text, turns and template as plain text, after the tokenizer's own opening token
+    if it has one.
     """
-    return encode_turns(tokenizer, messages(prompt, values))
+    return encode_turns(tokenizer, messages(prompt, values, examples), prompt.answer_start)
 
 
-def encode_turns(tokenizer: Any, turns: list[dict[str, Any]]) -> list[int]:
-    """The token ids of turns, up to where the answer to them begins; see `encode_prompt`."""
+def encode_turns(tokenizer: Any, turns: list[dict[str, Any]], start: str = "") -> list[int]:
+    """The token ids of turns, up to where the answer to them begins or, where it has a `start`,
+    goes on; see `encode_prompt`."""
     if getattr(tokenizer, "chat_template", None):
-        text = chat_text(tokenizer, turns, head=True)
+        text = chat_text(tokenizer, turns, head=True) + start
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
     text = plain_text(turns)
+    if start:
+        text += ("" if text[-1:].isspace() else " ") + start
     ids = list(tokenizer(text, add_special_tokens=True)["input_ids"])
     # Some tokenizers close every text, which is not where an answer begins.
     while len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
@@ -190,8 +206,16 @@ def encode_turns(tokenizer: Any, turns: list[dict[str, Any]]) -> list[int]:
 
 
 def plain_text(turns: list[dict[str, Any]]) -> str:
-    """Turns as a text for a model without a chat template."""
-    return "\n\n".join(turn["content"] for turn in turns)
+    """Turns as a text for a model without a chat template: an answer goes on in the line of what it
+    answers, an empty line comes before all else."""
+    text = ""
+    for turn in turns:
+        if text and turn["role"] == "assistant":
+            text += "" if text[-1:].isspace() else " "
+        elif text:
+            text += "\n\n"
+        text += turn["content"]
+    return text
 
 
 def encode_answer(tokenizer: Any, prompt: Prompt, text: str) -> list[int]:
@@ -201,9 +225,18 @@ def encode_answer(tokenizer: Any, prompt: Prompt, text: str) -> list[int]:
 
 
 def before_answer(tokenizer: Any, prompt: Prompt) -> str:
-    """What stands between prompt and answer: plain text goes on after a space."""
+    """What stands between prompt and answer: plain text, or what the answer begins with, goes on
+    after a space."""
+    if prompt.answer_start:
+        return "" if prompt.answer_start[-1:].isspace() else " "
     chat = getattr(tokenizer, "chat_template", None)
     return "" if chat or prompt.template[-1:].isspace() else " "
+
+
+def started(prompt: Prompt, text: str) -> str:
+    """An answer with what it begins with."""
+    start = prompt.answer_start
+    return f"{start}{'' if not start or start[-1:].isspace() else ' '}{text}"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 Knows formats and templates; knows nothing of tokens.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -100,8 +101,15 @@ def spoken(found: FormatFound, values: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def asked(found: FormatFound, prompt: Prompt, values: dict[str, Any]) -> tuple[list[Turn], str]:
+def asked(
+    found: FormatFound,
+    prompt: Prompt,
+    values: dict[str, Any],
+    examples: Sequence[dict[str, Any]] = (),
+) -> tuple[list[Turn], str]:
     """The turns before the answer and the answer itself, of a row of one of the WORDED formats.
+
+    `examples` are rows that stand before it, worded as it is and answered.
 
     `prompt` is the wording in use (`in_use`). A row's own system text and earlier turns come with
     the format's own wording only: another says all by itself.
@@ -109,7 +117,8 @@ def asked(found: FormatFound, prompt: Prompt, values: dict[str, Any]) -> tuple[l
     Raises:
         PromptError: when the row cannot fill it.
     """
-    turns: list[Turn] = list(prompting.messages(prompt, values))
+    shown = [spoken(found, one) for one in examples]
+    turns: list[Turn] = list(prompting.messages(prompt, values, shown))
     more = {"system", "history"} & set(found.mapping)
     if more and prompt.template == default_prompt(found).template:
         shape = as_roles(found, values)

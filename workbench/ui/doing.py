@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workbench.session import Pane as PaneName
-from workbench.session import Prompt
 from workbench.ui.actions import ACTIONS, Action
-from workbench.ui.looking import Looking
+from workbench.ui.measuring import Measuring
 
 if TYPE_CHECKING:
     from workbench.ui.panes.dataset import DatasetPane
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 OURS = {action.name.partition("(")[0] for action in ACTIONS}
 
 
-class Doing(Looking):
+class Doing(Measuring):
     zoomed = False
     made = False  # the panes are there
     theme_names: list[str]
@@ -104,40 +103,6 @@ class Doing(Looking):
         from workbench.ui.screens.exact import ExactScreen
 
         self.push_screen(ExactScreen(self.browsing.rendered))
-
-    def action_next_prompt(self) -> None:
-        prompts = self.session.prompts
-        if len(prompts) == 1:
-            self.tell("There is one wording; alt+n makes another from it.")
-            return
-        at = prompts.index(self.session.prompt())
-        self.use_prompts(list(prompts), prompts[(at + 1) % len(prompts)].name)
-
-    def action_duplicate_prompt(self) -> None:
-        prompts = list(self.session.prompts)
-        prompt = self.session.prompt()
-        names = {one.name for one in prompts}
-        stem = prompt.name.rstrip("0123456789 ") or "wording"
-        name = next(f"{stem} {n}" for n in range(2, len(names) + 3) if f"{stem} {n}" not in names)
-        copy = msgspec.structs.replace(prompt, name=name)
-        prompts.insert(prompts.index(prompt) + 1, copy)
-        self.use_prompts(prompts, name)
-        self.action_pane("prompt")
-
-    def action_delete_prompt(self) -> None:
-        prompts = list(self.session.prompts)
-        if len(prompts) == 1:
-            self.tell("This is the only wording; a session needs one.", "warning")
-            return
-        at = prompts.index(self.session.prompt())
-        gone = prompts.pop(at)
-        self.use_prompts(prompts, prompts[min(at, len(prompts) - 1)].name)
-        self.tell(f"The wording {gone.name} is removed.")
-
-    def use_prompts(self, prompts: list[Prompt], active: str) -> None:
-        self.change(msgspec.structs.replace(self.session, prompts=prompts, active_prompt=active))
-        self.prompt_pane.show_wording(self.session)
-        self.browsing.render()
 
     # --- training ----------------------------------------------------------------------------
 

@@ -1,0 +1,133 @@
+"""Who answers prompts: a model in memory or one on a server, behind one interface.
+
+Knows questions and answers; knows nothing of rows, metrics or where a model comes from.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from workbench.protocol import Token
+from workbench.session import GenerationSettings
+
+Turn = dict[str, Any]  # {"role": "system" | "user" | "assistant", "content": text}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt, ready for the model that it was made for.
+
+    `ids` are the exact tokens of a model in memory; a server gets `turns`, and `start`, what the
+    answer has to begin with. `tools` of a conversation go to the chat template.
+    """
+
+    turns: list[Turn] = field(default_factory=list)
+    start: str = ""
+    ids: list[int] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The same for the same question, whatever row it came from."""
+        said: Any = self.ids or [self.turns, self.start]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came: `problem` is a sentence where nothing (or not all) did."""
+
+    text: str = ""
+    tokens: int = 0
+    reason: Literal["end", "length", "stopped", "failed"] = "end"
+    logprob: float | None = None  # of all its tokens together, natural logarithm
+    detail: list[Token] = field(default_factory=list)  # where alternatives were asked for
+    problem: str = ""
+    seconds_to_first: float = 0.0
+    seconds: float = 0.0
+
+
+OnAnswer = Callable[[int, Answer], None]  # the question's position, its answer
+OnText = Callable[[str, int, list[Token]], None]  # text, number of tokens, the tokens in detail
+
+
+class Answerer(Protocol):
+    """Answers questions. Its methods are called from one thread at a time."""
+
+    name: str  # of the model, for the person
+    device: str
+    fingerprint: str  # changes with the weights: answers are kept by it
+    context_length: int  # tokens; 0: unknown
+    scores: bool  # it can tell the probability of a given answer
+
+    def question(self, turns: Sequence[Turn], start: str = "") -> Question:
+        """A prompt for it of turns, the answer beginning with `start`.
+
+        Raises:
+            PromptError: where the model's chat template refuses them.
+        """
+
+    def stream(
+        self,
+        question: Question,
+        settings: GenerationSettings,
+        on_text: OnText,
+        stopped: threading.Event,
+        *,
+        alternatives: int = 0,
+        begin: Sequence[int] = (),
+        begin_text: str = "",
+        labels: Sequence[str] = (),
+    ) -> Answer:
+        """One answer, told as it comes; what of it was there before (`begin`) is told first.
+
+        Of `num_return_sequences` only one: who wants several asks again, each with another seed.
+
+        Raises:
+            ModelError: when there can be no answer; the text is a sentence.
+        """
+
+    def write(
+        self,
+        questions: Sequence[Question],
+        settings: GenerationSettings,
+        on_answer: OnAnswer,
+        stopped: threading.Event,
+        *,
+        labels: Sequence[str] = (),
+    ) -> None:
+        """An answer to each, in whatever order is the fastest; those that came are told even where
+        `stopped` is set. A question that fails alone has an Answer with a `problem`.
+
+        Raises:
+            ModelError: when none can be answered (the server is down, the key is wrong).
+        """
+
+    def choose(
+        self,
+        questions: Sequence[Question],
+        labels: Sequence[str],
+        on_scores: Callable[[int, list[float]], None],
+        stopped: threading.Event,
+    ) -> None:
+        """The log-probability of each label as the answer to each question, told by position.
+
+        Raises:
+            ModelError: as `write`; also where the model `scores` nothing.
+        """
+
+    def likelihood(
+        self,
+        questions: Sequence[Question],
+        answers: Sequence[str],
+        on_score: Callable[[int, float, int], None],
+        stopped: threading.Event,
+    ) -> None:
+        """The log-probability of a given answer to each question and its number of tokens (the one
+        that ends it included), told by position: for perplexity.
+
+        Raises:
+            ModelError: as `choose`.
+        """
