@@ -30,3 +30,4 @@ class Action:
     group: Group
     footer: bool = False
     where: Where = ""
+    numbered: bool = False  # its method takes which of the keys it was, from 1

@@ -107,4 +107,7 @@ def shown_key(key: str) -> str:
 
 
 def shown_keys(action: Action) -> str:
+    if action.numbered:
+        first, *_, last = action.keys.split(",")
+        return f"{shown_key(first)} … {shown_key(last)}"
     return " ".join(shown_key(key) for key in action.keys.split(","))

@@ -20,7 +20,14 @@ class Commands(Provider):
         app = cast("WorkbenchApp", self.app)
         for action in ACTIONS:
             label = f"{action.label}  ({shown_key(action.keys.split(',')[0])})"
-            yield label, action.help, partial(app.run_action, action.name)
+            name = f"{action.name}(0)" if action.numbered else action.name
+            yield label, action.help, partial(app.run_action, name)
+        for number, prompt in enumerate(app.session.prompts, 1):
+            yield (
+                f"Variant: {one_line(prompt.name, 40)}",
+                "Change to this variant.",
+                partial(app.action_variant, number),
+            )
         for name in app.theme_names:
             yield (
                 f"Theme: {one_line(name, 40)}",

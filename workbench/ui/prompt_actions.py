@@ -3,15 +3,59 @@
 from workbench.ui.action import Action
 
 PROMPT: tuple[Action, ...] = (
-    Action("next_prompt", "ctrl+n", "Next prompt", "Change to the next wording.", "Prompt"),
+    Action("next_prompt", "ctrl+n", "Next variant", "Change to the next variant.", "Prompt"),
     Action(
-        "duplicate_prompt", "alt+n", "New wording", "Copy this wording and vary the copy.", "Prompt"
+        "variant",
+        ",".join(f"alt+{number}" for number in range(1, 10)),
+        "Variant by number",
+        "Change to the first, second, … variant.",
+        "Prompt",
+        numbered=True,
+    ),
+    Action(
+        "duplicate_prompt", "alt+n", "New variant", "Copy this variant and vary the copy.", "Prompt"
     ),
     Action(
         "delete_prompt",
         "alt+d",
-        "Delete wording",
-        "Remove this wording from the session.",
+        "Delete variant",
+        "Remove this variant from the session.",
+        "Prompt",
+    ),
+    Action(
+        "undo_wording",
+        "alt+z",
+        "Undo change",
+        "Take back the last change of variants, turns or examples.",
+        "Prompt",
+    ),
+    Action(
+        "redo_wording",
+        "alt+j",
+        "Redo change",
+        "Make again the change of variants, turns or examples that was taken back.",
+        "Prompt",
+    ),
+    Action(
+        "add_turn",
+        "alt+b",
+        "Add turn",
+        "Add a user or assistant turn before the template, after the one with the cursor.",
+        "Prompt",
+    ),
+    Action("remove_turn", "alt+q", "Remove turn", "Remove the turn with the cursor.", "Prompt"),
+    Action(
+        "move_turn",
+        "alt+g",
+        "Move turn up",
+        "Move the turn with the cursor up; the first one goes to the end.",
+        "Prompt",
+    ),
+    Action(
+        "turn_role",
+        "alt+l",
+        "Turn's role",
+        "Make a user turn an assistant turn, and back.",
         "Prompt",
     ),
 )

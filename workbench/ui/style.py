@@ -26,10 +26,7 @@ Pane:focus-within { border: heavy $primary; border-title-color: $primary;
 #answers, #figures { height: 1fr; overflow-x: hidden; }
 .charted #figures { height: auto; }
 #chart { height: 1fr; }
-.label { height: 1; }
+#wording { height: 1fr; overflow-x: hidden; scrollbar-gutter: auto; }
 #prompt-status { height: 2; }
-#system { height: 2fr; min-height: 1; }
-#template { height: 5fr; min-height: 2; }
-#completion { height: 1fr; min-height: 1; max-height: 3; }
 Toast { background: $bar; padding: 0 1; max-width: 70; width: auto; }
 """

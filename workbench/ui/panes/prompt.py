@@ -1,19 +1,30 @@
-"""The prompt pane: the wording that is sent, and what it comes to for the selected row."""
+"""The prompt pane: the variants, the texts of the one in use, and what it comes to for the row."""
 
-from functools import partial
+from collections.abc import Iterator
 
-import msgspec
 from textual.app import ComposeResult
+from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import TextArea
 
 from workbench.protocol import PromptRendered
 from workbench.session import Prompt, Session
 from workbench.text import one_line
+from workbench.ui import parts
 from workbench.ui.panes.pane import Pane
-from workbench.ui.units import count, plural
+from workbench.ui.views.tally import tally_lines
+from workbench.ui.views.variants import Known, strip_line
 from workbench.ui.widgets.editor import Editor
-from workbench.ui.widgets.lines import Bar, Line, clip, spread, wrap
+from workbench.ui.widgets.examples import ExamplesLine
+from workbench.ui.widgets.lines import Bar, Line, spread
+from workbench.ui.widgets.section import Section
+
+HINTS = {
+    "system": "Optional: who the model is, how it answers",
+    "template": "The task, with {{ column }} from the row",
+    "answer_start": "Optional: what the answer begins with",
+    "completion": "Optional: the answer to learn, to measure against",
+}
 
 
 class PromptPane(Pane):
@@ -24,53 +35,107 @@ class PromptPane(Pane):
 
     def __init__(self) -> None:
         super().__init__("prompt")
+        self.session = Session()
         self.prompt = Prompt()
-        self.columns: list[str] = []
+        self.columns: list[str] | None = None
         self.problem = ""
         self.rendered: PromptRendered | None = None
         self.native = ""
         self.milliseconds = 0.0
-        self.filled = False
-        self.editors = {
-            "system": Editor(id="system", placeholder="Optional: who the model is, how it answers"),
-            "template": Editor(
-                id="template", placeholder="The task, with {{ column }} from the row"
-            ),
-            "completion": Editor(id="completion", placeholder="Optional: the answer to learn"),
-        }
+        self.known: dict[str, Known] = {}  # variant → what it was measured at
+        self.wanted: tuple[str, int] | None = None  # a text to go to once it is there
+        self.sections = {name: Section(name, HINTS[name], name == "template") for name in HINTS}
+        self.turns: list[Section] = []
+        self.examples = ExamplesLine(self.draw_examples)
+        self.strip = Bar(self.draw_strip, id="variants-strip")
         self.status = Bar(self.draw, id="prompt-status")
+        self.area = VerticalScroll(id="wording", can_focus=False)
 
     def compose(self) -> ComposeResult:
-        labels = {"system": "System", "template": "Template", "completion": "Answer to learn"}
-        for name, editor in self.editors.items():
-            editor.put(getattr(self.prompt, name))
-            text = labels[name]
-            label = Bar(partial(self.label, text, name))
-            label.add_class("label")
-            yield label
-            yield editor
+        yield self.strip
+        with self.area:
+            yield self.sections["system"]
+            yield from self.turns
+            yield self.examples
+            for name in ("template", "answer_start", "completion"):
+                yield self.sections[name]
         yield self.status
-        self.filled = True
+
+    @property
+    def editors(self) -> dict[str, Editor]:
+        return {section.part: section.editor for section in self.all_sections()}
+
+    def all_sections(self) -> Iterator[Section]:
+        yield self.sections["system"]
+        yield from self.turns
+        for name in ("template", "answer_start", "completion"):
+            yield self.sections[name]
+
+    # --- going there -------------------------------------------------------------------------
 
     def go(self) -> None:
-        self.editors["template"].focus()
+        if not any(editor.has_focus for editor in self.editors.values()):
+            self.sections["template"].editor.focus()
+
+    def go_to(self, name: str, line: int = 0, column: int = 0) -> None:
+        """Go to a place in one of the texts, or to the examples."""
+        if name == "examples":
+            self.examples.focus()
+            return
+        editor = self.editors.get(name) or self.editors["template"]
+        editor.focus()
+        editor.move_cursor(editor.document.clamp_visitable((max(0, line), max(0, column))))
+
+    @property
+    def here(self) -> str:
+        """The name of the text where the cursor is; empty: it is in none."""
+        focused = [name for name, editor in self.editors.items() if editor.has_focus]
+        return focused[0] if focused else ""
+
+    # --- showing -----------------------------------------------------------------------------
 
     def show_wording(self, session: Session) -> None:
         """Show the wording in use."""
-        self.prompt = prompt = session.prompt()
+        self.session, self.prompt = session, session.prompt()
+        number = [one.name for one in session.prompts].index(self.prompt.name) + 1
         total = len(session.prompts)
-        number = [one.name for one in session.prompts].index(prompt.name) + 1
-        hint = f"wording {number} of {total}" + (" · ctrl+n next" if total > 1 else "")
-        self.name_it(prompt.name, hint)
-        if self.filled:
-            for name, editor in self.editors.items():
-                editor.put(getattr(prompt, name))
+        hint = f"variant {number} of {total}" + (" · ctrl+n next" if total > 1 else "")
+        self.name_it(self.prompt.name, hint)
+        self.fit_turns()
+        for section in self.all_sections():
+            section.editor.put(parts.text_of(self.prompt, section.part))
+            section.name_it(parts.label(self.prompt, section.part), self.hint_of(section.part))
+            section.fold()
+        self.redraw()
+
+    def fit_turns(self) -> None:
+        """As many editors for turns as there are turns."""
+        while len(self.turns) > len(self.prompt.turns):
+            gone = self.turns.pop()
+            if self.is_mounted:
+                gone.remove()
+        while len(self.turns) < len(self.prompt.turns):
+            section = Section(f"turns.{len(self.turns)}", "What is said, with {{ column }}")
+            section.editor.know(self.columns)
+            self.turns.append(section)
+            if self.is_mounted:
+                self.area.mount(section, before=self.examples)
+
+    def hint_of(self, name: str) -> Line:
+        if name != "template" or not self.columns:
+            return []
+        names = " ".join(one_line(column, 30) for column in self.columns)
+        return [("columns: ", "quiet"), (names, "special")]
 
     def know(self, columns: list[str]) -> None:
         self.columns = columns
-        for editor in self.editors.values():
-            editor.know(columns)
-        self.redraw()
+        for section in self.all_sections():
+            section.editor.know(columns)
+            section.name_it(section.title, self.hint_of(section.part))
+
+    def know_figures(self, known: dict[str, Known]) -> None:
+        self.known = known
+        self.strip.redraw()
 
     def show_rendered(self, rendered: PromptRendered, milliseconds: float) -> None:
         self.rendered, self.milliseconds, self.problem = rendered, milliseconds, ""
@@ -86,56 +151,39 @@ class PromptPane(Pane):
         self.redraw()
 
     def redraw(self) -> None:
-        for one in self.query(Bar):
-            one.redraw()
+        for bar in (self.strip, self.examples, self.status):
+            bar.redraw()
 
-    def label(self, text: str, name: str, width: int) -> list[Line]:
-        focused = self.filled and self.editors[name].has_focus
-        line: Line = [(text, "title" if focused else "quiet")]
-        if name != "template" or not self.columns:
-            return [line]
-        names = " ".join(one_line(column, 30) for column in self.columns)
-        return [spread(line, [("columns: ", "quiet"), (names, "special")], width)]
+    def on_resize(self) -> None:
+        self.status.styles.height = 3 if self.size.height > 14 else 2
+
+    # --- drawing -----------------------------------------------------------------------------
+
+    def draw_strip(self, width: int) -> list[Line]:
+        names = [one.name for one in self.session.prompts]
+        return [strip_line(self.session.prompts, names.index(self.prompt.name), self.known, width)]
+
+    def draw_examples(self, width: int) -> list[Line]:
+        focused = self.examples.has_focus
+        words = parts.example_words(self.prompt)
+        line: Line = [
+            (f"{'Examples':<17}", "title" if focused else "quiet"),
+            ("▎ ", "accent" if focused else "frame"),
+            (words, "quiet" if words == "none" else "text"),
+        ]
+        return [spread(line, [("alt+x chooses", "quiet")], width)]
 
     def draw(self, width: int) -> list[Line]:
-        """Two lines: the count of tokens, and what is wrong or worth knowing."""
-        if self.problem:
-            lines = wrap(self.problem, width - 2, "bad")
-            if len(lines) > 2:
-                rest = " ".join(text for line in lines[1:] for text, _ in line)
-                lines = [lines[0], clip([(rest, "bad")], width - 2)]
-            return [[("✗ " if not i else "  ", "bad"), *line] for i, line in enumerate(lines)]
-        if not self.rendered:
-            return [[("Tokens are counted once the model is ready.", "quiet")]]
-        rendered = self.rendered
-        share = rendered.token_count / max(1, rendered.context_length)
-        ink = "bad" if share > 1 else "warn" if share > 0.9 else "strong"
-        left: Line = [
-            (plural(rendered.token_count, "token"), ink),
-            (f" of {count(rendered.context_length)} · {self.milliseconds:.0f} ms", "quiet"),
-        ]
-        lines = [spread(left, [("F9 exact text · F5 generate", "quiet")], width)]
-        if share > 1:
-            lines.append(clip([("Longer than the model can take; shorten it.", "bad")], width))
-        elif rendered.notes:
-            lines.append(clip([("! " + one_line(" ".join(rendered.notes), 400), "warn")], width))
-        elif rendered.answer:
-            answer = one_line(rendered.answer, 400)
-            lines.append(clip([("answer for this row: ", "quiet"), (answer, "good")], width))
-        elif self.native and not self.prompt.template.strip():
-            words = f"no template: the row itself is the prompt ({self.native})"
-            lines.append(clip([(words, "quiet")], width))
-        return lines
+        return tally_lines(self, width, self.status.size.height or 2)
+
+    # --- editing -----------------------------------------------------------------------------
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
-        name = str(event.text_area.id)
-        if self.filled and getattr(self.prompt, name) != event.text_area.text:
-            self.prompt = msgspec.structs.replace(self.prompt, **{name: event.text_area.text})
-            self.post_message(self.Edited(self.prompt))
-
-    def on_descendant_focus(self) -> None:
-        self.redraw()
-
-    def on_descendant_blur(self) -> None:
-        self.redraw()
+        editor = event.text_area
+        for section in self.all_sections():
+            if section.editor is editor:
+                section.fold()
+                if parts.text_of(self.prompt, section.part) != editor.text:
+                    self.prompt = parts.with_text(self.prompt, section.part, editor.text)
+                    self.post_message(self.Edited(self.prompt))

@@ -41,8 +41,8 @@ class Editor(TextArea):
         # Hidden, it is wrapped anew for a screen of another width, but drawn as it was before.
         self.call_after_refresh(self.refresh)
 
-    def know(self, columns: list[str]) -> None:
-        self.columns = set(columns)
+    def know(self, columns: list[str] | None) -> None:
+        self.columns = None if columns is None else set(columns)
         self._line_cache.clear()
         self.refresh()
 

@@ -1,0 +1,64 @@
+"""The strip of variants: every one by its number and name, with what it was measured at.
+
+Knows nothing of widgets.
+"""
+
+from dataclasses import dataclass
+
+from workbench.protocol import Figure
+from workbench.session import Prompt
+from workbench.text import one_line
+from workbench.ui.widgets.lines import Line, cells
+
+NAME = 24  # characters of a name in the strip
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a variant was measured at last; `same`: with the very text that it has now."""
+
+    figure: Figure
+    same: bool
+
+
+def figure_words(figure: Figure) -> str:
+    """A figure in short: 78.7 %, or 31.4 of a score."""
+    if figure.unit == "share":
+        return f"{figure.value * 100:.1f} %"
+    return f"{figure.value:.3g}"
+
+
+def strip_line(prompts: list[Prompt], active: int, known: dict[str, Known], width: int) -> Line:
+    """As many variants as fit around the one in use; ‹ and › say that there are more."""
+    items = [item(n, one, n == active, known.get(one.name)) for n, one in enumerate(prompts)]
+    first, last = active, active
+    used = cells(items[active])
+    while True:
+        room = width - 4
+        if last + 1 < len(items) and used + 1 + cells(items[last + 1]) <= room:
+            last += 1
+            used += 1 + cells(items[last])
+        elif first and used + 1 + cells(items[first - 1]) <= room:
+            first -= 1
+            used += 1 + cells(items[first])
+        else:
+            break
+    line: Line = [("‹ ", "quiet")] if first else []
+    for n in range(first, last + 1):
+        line += [*([("│", "frame")] if n > first else []), *items[n]]
+    return [*line, (" ›", "quiet")] if last + 1 < len(items) else line
+
+
+def item(index: int, prompt: Prompt, active: bool, known: Known | None) -> Line:
+    number = f"{index + 1} " if index < 9 else ""
+    own = "*" if prompt.model is not None or prompt.generation is not None else ""
+    name = f" {number}{one_line(prompt.name, NAME)}{own} "
+    line: Line = [(name, "tab" if active else "text")]
+    if known:
+        words = figure_words(known.figure)
+        line.append(
+            (f"{words} " if known.same else f"({words}) ", "good" if known.same else "quiet")
+        )
+        if active:
+            line[-1] = (" " + line[-1][0], line[-1][1])
+    return line
