@@ -23,7 +23,7 @@ from textual.message import Message
 
 from workbench.session import Session
 from workbench.ui import frame, themes
-from workbench.ui.actions import ACTIONS
+from workbench.ui.actions import ACTIONS, Action
 from workbench.ui.doing import Doing
 from workbench.ui.looking import same_rows
 from workbench.ui.pasting import guard_pastes
@@ -55,22 +55,32 @@ def commands() -> "type[Provider]":
     return Commands
 
 
+def call_of(action: Action, key: str) -> str:
+    """What a key of an action runs, as Textual writes it."""
+    return (
+        f"{action.name}({action.keys.split(',').index(key) + 1})"
+        if action.numbered
+        else action.name
+    )
+
+
 def key_bindings() -> list[Binding]:
     """A key that types nothing works in an editor, too: it comes before the editor's own.
 
-    A letter that is a key in the dataset pane comes first there as well: what is typed right after
-    it belongs to the field that it opens, and must not reach the table before that is there.
+    A letter that is a key in the dataset pane or the output pane comes first there as well: what is
+    typed right after it belongs to the field that it opens, and must not reach the table before
+    that is there.
     """
     return [
         Binding(
             key,
-            f"press({number})" if action.where else action.name,
+            f"press({number})" if action.where else call_of(action, key),
             action.label,
             show=False,
             priority=bool(action.where) or key not in TYPED,
         )
         for number, action in sorted(
-            enumerate(ACTIONS), key=lambda one: one[1].where in ("", "dataset")
+            enumerate(ACTIONS), key=lambda one: one[1].where in ("", "dataset", "output")
         )
         for key in action.keys.split(",")
     ]
@@ -188,7 +198,8 @@ class WorkbenchApp(Doing):
     def on_news(self, news: News) -> None:
         if self.sheet is None or not self.sheet.hear(news.event):
             desks = (self.browsing, self.finding, self.inspecting)
-            for desk in (*desks, self.asking, self.watching, self.modelling):
+            late = (*self.late_desks, self.asking, self.watching, self.modelling)
+            for desk in (*desks, *late):
                 if desk.handle(news.event):
                     break
         if type(news.event).__name__ != "TrainingAdvanced":  # once a second is enough for these

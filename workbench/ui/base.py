@@ -31,10 +31,21 @@ if TYPE_CHECKING:
     from workbench.ui.panes.monitor import MonitorPane
     from workbench.ui.panes.output import OutputPane
     from workbench.ui.panes.prompt import PromptPane
+    from workbench.ui.scoring import Scoring
     from workbench.ui.watching import Watching
 
 AUTOSAVE = 0.7  # seconds after the last change
 MESSAGES_KEPT = 500
+
+
+class Desk(Protocol):
+    """A part of the app that asks the worker and hears its answers."""
+
+    def handle(self, event: "AnyEvent") -> bool:
+        """Whether the event was for it."""
+
+    def stop(self) -> bool:
+        """Give up what is under way. False where nothing is."""
 
 
 class SheetWithNews(Protocol):
@@ -55,6 +66,7 @@ class Base(App[Any]):
     asking: "Asking"
     watching: "Watching"
     modelling: "Modelling"
+    scoring: "Scoring"
 
     def __init__(self, session: Session, path: Path, link: "Link") -> None:
         super().__init__()
@@ -67,6 +79,7 @@ class Base(App[Any]):
         self.begun = False  # the panes are filled and the worker is asked
         self.leaving = False  # once the run has stopped
         self.sheet: SheetWithNews | None = None  # one that waits for the worker
+        self.late_desks: list[Desk] = []  # those that were made when they were first needed
 
     def show_state(self) -> None:
         """Bring the lines around the panes up to date."""
