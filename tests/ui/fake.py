@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tests.ui.fakeanswers import FakeAnswers
 from tests.ui.fakedata import FakeData
 from workbench import protocol as p
 from workbench.protocol import AnyEvent, AnyRequest, RunStatus
@@ -23,14 +24,15 @@ from workbench.session import Session
 TEMPLATE = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
-class FakeLink(FakeData):
+class FakeLink(FakeAnswers, FakeData):
     """`pace` is the seconds between tokens and steps; 0 answers as fast as it can."""
 
     log_path: Path | None = None
     survives = True
 
     def __init__(self, rows: list[dict[str, Any]], pace: float = 0.0) -> None:
-        super().__init__()
+        FakeAnswers.__init__(self)
+        FakeData.__init__(self)
         self.rows, self.pace = rows, pace
         self.sent: list[AnyRequest] = []
         self.numbers = itertools.count(1)
@@ -174,42 +176,6 @@ class FakeLink(FakeData):
                 )
             )
         self.on_event(p.Done(request=request.id, cancelled=request.id in self.cancelled))
-
-    def Evaluate(self, request: p.Evaluate) -> None:  # noqa: N802
-        rows = request.evaluation.rows
-        for done in range(0, rows, max(1, rows // 6)):
-            if request.id in self.cancelled:
-                self.on_event(p.Done(request=request.id, cancelled=True))
-                return
-            self.on_event(
-                p.Progress(
-                    request=request.id,
-                    what="measuring base",
-                    done=done,
-                    total=rows,
-                    unit="rows",
-                    seconds_left=(rows - done) / 10,
-                )
-            )
-            self.rest(self.pace)
-        for weights, value in (("base", 0.51), ("tuned", 0.887)):
-            right = round(value * rows / 2)
-            wrong = rows // 2 - right
-            self.on_event(
-                p.Evaluated(
-                    request=request.id,
-                    weights=weights,
-                    rows=rows,
-                    metric="accuracy",
-                    value=value,
-                    low=value - 0.05,
-                    high=value + 0.04,
-                    seconds=41,
-                    labels=["negative", "positive"],
-                    confusion=[[right, wrong], [wrong, right]],
-                )
-            )
-        self.on_event(p.Done(request=request.id))
 
     def StartTraining(self, request: p.StartTraining) -> None:  # noqa: N802
         self.stop_run.clear()

@@ -39,9 +39,11 @@ class Doing(Measuring):
 
         if isinstance(self.focused, Input):
             return False
-        pane = self.dataset_pane
-        inside = self.focused is not None and pane in self.focused.ancestors_with_self
-        return inside and action.where in ("dataset", pane.view)
+        where = self.focused.ancestors_with_self if self.focused else []
+        return any(
+            pane in where and action.where in pane.places
+            for pane in (self.dataset_pane, self.output_pane)
+        )
 
     async def action_press(self, number: int) -> None:
         await self.run_action(ACTIONS[number].name)
@@ -88,7 +90,9 @@ class Doing(Measuring):
         looks = self.session.layout.focus == "dataset"
         if looks and (self.inspecting.stop() or self.finding.back()):
             return
-        if not self.asking.stop():
+        if self.session.layout.focus == "output" and self.output_pane.back():
+            return
+        if not self.stop_asking():
             self.action_pane(self.session.layout.focus)
 
     def action_exact(self) -> None:

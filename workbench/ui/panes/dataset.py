@@ -55,6 +55,11 @@ class DatasetPane(Pane):
     def bench(self) -> "Base":
         return self.app  # type: ignore[return-value]
 
+    @property
+    def places(self) -> tuple[str, str]:
+        """Where keys work that are pressed here: see `Action.where`."""
+        return "dataset", self.view
+
     def compose(self) -> ComposeResult:
         self.table.display = self.state.display = self.opened is not None
         yield self.tabs
