@@ -9,6 +9,7 @@ import random
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 from workbench.data.selection import Selection
 from workbench.protocol import Values
@@ -17,27 +18,16 @@ BLOCK = 64  # rows read at a time
 REMEMBERED = 8  # orders whose rows are kept: a prompt is shown anew with every key
 
 
-class Draw:
-    """The pool's rows at random by a seed, each once; without a seed in the pool's own order.
+class Order:
+    """Positions in the order of a seed and the rows that were read so far; knows no pool, so it
+    keeps none in memory."""
 
-    The order of a seed is that of its pool: what is drawn for 4 examples begins what is drawn for
-    16, and the same seed, pool and machine give the same rows. Several threads may look at once.
-    """
-
-    def __init__(self, pool: Selection, seed: int | None) -> None:
-        # Not the pool itself, which this must not keep alive: see `drawn`.
-        self.table, self.numbers, self.seed = pool.table, pool.numbers, seed
-        self.positions = positions(len(pool), seed)
+    def __init__(self, count: int, seed: int | None) -> None:
+        self.positions = positions(count, seed)
         self.known: list[tuple[int, Values]] = []  # number of the row in its table, the row
         self.lock = threading.Lock()
 
-    def __iter__(self) -> Iterator[tuple[int, Values]]:
-        place = 0
-        while place < len(self.known) or self.read_on(place):
-            yield self.known[place]
-            place += 1
-
-    def read_on(self, place: int) -> bool:
+    def read_on(self, pool: Selection, place: int) -> bool:
         """Read some more rows; whether there is one at this place now.
 
         Raises:
@@ -47,25 +37,41 @@ class Draw:
             if place < len(self.known):
                 return True
             ahead = list(itertools.islice(self.positions, BLOCK))
-            numbers = self.numbers[ahead]
-            rows = Selection(self.table, self.numbers).rows(numbers)
-            self.known += zip(map(int, numbers), rows, strict=True)
+            numbers = pool.numbers[ahead]
+            self.known += zip(map(int, numbers), pool.rows(numbers), strict=True)
             return bool(ahead)
 
 
-MEMORY: "weakref.WeakKeyDictionary[Selection, dict[int | None, Draw]]"
-MEMORY = weakref.WeakKeyDictionary()
+# Of a table: whose numbers, the seed, the order.
+Kept = list[tuple["weakref.ref[Any]", int | None, Order]]
+MEMORY: "weakref.WeakKeyDictionary[Any, Kept]" = weakref.WeakKeyDictionary()
+GUARD = threading.Lock()
 
 
-def drawn(pool: Selection, seed: int | None) -> Draw:
-    """The pool's rows in the order of a seed. As long as the pool is in use its last orders are
-    kept, with the rows that were read: a prompt is shown anew with every key that is pressed."""
-    kept = MEMORY.setdefault(pool, {})
-    if seed not in kept:
-        while len(kept) >= REMEMBERED:
-            kept.pop(next(iter(kept)))
-        kept[seed] = Draw(pool, seed)
-    return kept[seed]
+def drawn(pool: Selection, seed: int | None) -> Iterator[tuple[int, Values]]:
+    """The pool's rows at random by a seed, each once; without a seed in the pool's own order. With
+    each comes its number.
+
+    What is drawn for 4 examples begins what is drawn for 16, and the same seed, pool and machine
+    give the same rows. As long as the table is in use the rows of its last orders are kept: a
+    prompt is shown anew with every key that is pressed.
+    """
+    order = order_of(pool, seed)
+    place = 0
+    while place < len(order.known) or order.read_on(pool, place):
+        yield order.known[place]
+        place += 1
+
+
+def order_of(pool: Selection, seed: int | None) -> Order:
+    with GUARD:
+        kept = MEMORY.setdefault(pool.table, [])
+        for numbers, known, order in kept:
+            if known == seed and numbers() is pool.numbers:
+                return order
+        made = Order(len(pool), seed)
+        kept[:] = [(weakref.ref(pool.numbers), seed, made), *kept[: REMEMBERED - 1]]
+        return made
 
 
 def positions(count: int, seed: int | None) -> Iterator[int]:

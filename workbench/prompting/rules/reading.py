@@ -1,0 +1,189 @@
+"""A prompt as the rules read it: its texts, their prose, and where something stands in them.
+
+Knows texts and places; knows nothing of what is good or bad about them.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+import jinja2
+from jinja2 import meta, nodes
+
+from workbench.data import prompting
+from workbench.data.prompting import PromptError
+from workbench.protocol import Advice, Values
+from workbench.session import Prompt
+from workbench.text import one_line
+
+Role = Literal["system", "user", "assistant", "start", "completion"]
+Severity = Literal["bad", "warn", "note"]
+JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+SENTENCE = re.compile(r"[^.!?\n]*[^.!?\s][^.!?\n]*[.!?]*")
+WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+ENGLISH = frozenset(
+    "a an and answer are as be by do each following for from given how if in into is it of on or "
+    "or that the their this to was what when which who with you your write".split()
+)
+
+
+@dataclass(frozen=True)
+class Text:
+    """One of a prompt's texts. In `prose` everything of Jinja is blanked out, character by
+    character, so that a place in it is a place in the text."""
+
+    where: str  # as in an Advice
+    role: Role
+    raw: str
+
+    @cached_property
+    def prose(self) -> str:
+        if "{" not in self.raw:
+            return self.raw
+        return JINJA.sub(lambda found: re.sub(r"[^\n]", "\x00", found[0]), self.raw)
+
+    @cached_property
+    def lower(self) -> str:
+        """The prose in small letters, place by place."""
+        lower = self.prose.lower()
+        if len(lower) == len(self.prose):
+            return lower
+        return "".join(one if len(one.lower()) != 1 else one.lower() for one in self.prose)
+
+    def sentences(self) -> Iterator[tuple[int, str]]:
+        """Where each begins, and it without spaces around it."""
+        for found in SENTENCE.finditer(self.prose):
+            text = found[0].strip()
+            yield found.start() + found[0].index(text), text
+
+    def place(self, start: int) -> tuple[int, int]:
+        """Line and column from 0."""
+        line = self.raw.count("\n", 0, start)
+        return line, start - (self.raw.rfind("\n", 0, start) + 1)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that rules go by. `values` is the row that the prompt is shown with."""
+
+    prompt: Prompt
+    columns: Sequence[str]
+    values: Values
+    labels: Sequence[str] = ()
+    tokenizer: Any = None
+    context_length: int = 0
+    max_new_tokens: int = 0
+    prompt_tokens: int = 0
+    example_answers: Sequence[str] = ()
+
+    @cached_property
+    def texts(self) -> list[Text]:
+        prompt = self.prompt
+        turns = [Text(f"turns.{n}", turn.role, turn.content) for n, turn in enumerate(prompt.turns)]
+        found = [Text("system", "system", prompt.system), *turns]
+        found.append(Text("template", "user", prompt.template))
+        found.append(Text("answer_start", "start", prompt.answer_start))
+        return [text for text in found if text.raw]
+
+    @cached_property
+    def template(self) -> Text:
+        return Text("template", "user", self.prompt.template)
+
+    @cached_property
+    def instructions(self) -> list[Text]:
+        """What says what to do: the system text and the template. Turns between are examples."""
+        return [text for text in self.texts if text.where in ("system", "template")]
+
+    @cached_property
+    def english(self) -> bool:
+        """Whether the instructions are in English: rules about words are about English ones."""
+        words = [word for text in self.instructions for word in re.findall(r"\w+", text.lower)]
+        return bool(words) and sum(word in ENGLISH for word in words) >= max(1, 0.12 * len(words))
+
+    @cached_property
+    def expected(self) -> str:
+        """The answer of the row that is shown; empty where it has none."""
+        try:
+            return prompting.answer(self.prompt, self.values)
+        except PromptError:
+            return ""
+
+    @cached_property
+    def chat(self) -> bool | None:
+        """Whether the model has a chat template; None: it is not known."""
+        if self.tokenizer is None:
+            return None
+        return bool(getattr(self.tokenizer, "chat_template", None))
+
+    @cached_property
+    def typed_answers(self) -> list[str]:
+        """Answers of the examples that are typed as turns, in order."""
+        return [turn.content.strip() for turn in self.prompt.turns if turn.role == "assistant"]
+
+
+def advice(
+    text: Text, start: int, length: int, kind: str, severity: Severity, words: str, why: str
+) -> Advice:
+    """Advice about a place in a text."""
+    line, column = text.place(start)
+    return Advice(
+        kind=kind,
+        severity=severity,
+        where=text.where,
+        line=line,
+        column=column,
+        length=length,
+        words=words,
+        why=why,
+    )
+
+
+def general(where: str, kind: str, severity: Severity, words: str, why: str) -> Advice:
+    """Advice about something that is nowhere in particular."""
+    return Advice(kind=kind, severity=severity, where=where, line=-1, words=words, why=why)
+
+
+def shown(text: str, limit: int = 40) -> str:
+    """A text in quotation marks, cut."""
+    return f"“{one_line(text.strip(), limit)}”"
+
+
+@lru_cache(maxsize=64)
+def parsed(template: str) -> nodes.Template | None:
+    """A template's syntax tree; None where it has an error."""
+    try:
+        return prompting.ENVIRONMENT.parse(template)
+    except (jinja2.TemplateSyntaxError, RecursionError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def variables(template: str) -> frozenset[str]:
+    """The columns that a template takes from a row, those by `row["name"]` included."""
+    if "{" not in template or (tree := parsed(template)) is None:
+        return frozenset()
+    found = set(meta.find_undeclared_variables(tree))
+    for kind in (nodes.Getitem, nodes.Getattr):
+        for node in tree.find_all(kind):
+            inner = node.node
+            if isinstance(inner, nodes.Name) and inner.name == "row":
+                if isinstance(node, nodes.Getattr):
+                    found.add(node.attr)
+                elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+                    found.add(str(node.arg.value))
+    return frozenset(found - {"row"})
+
+
+def takes_all(template: str) -> bool:
+    """Whether a template may take any column: it looks at `row` otherwise than by a name."""
+    if "row" not in template or (tree := parsed(template)) is None:
+        return False
+    named = {
+        id(node.node)
+        for kind in (nodes.Getitem, nodes.Getattr)
+        for node in tree.find_all(kind)
+        if not isinstance(node, nodes.Getitem) or isinstance(node.arg, nodes.Const)
+    }
+    return any(node.name == "row" and id(node) not in named for node in tree.find_all(nodes.Name))
