@@ -24,9 +24,13 @@ JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 SENTENCE = re.compile(r"[^.!?\n]*[^.!?\s][^.!?\n]*[.!?]*")
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 ENGLISH = frozenset(
-    "a an and answer are as be by do each following for from given how if in into is it of on or "
-    "or that the their this to was what when which who with you your write".split()
+    re.findall(
+        r"\w+",
+        "a an and answer are as be by do each following for from given how if in into is it of on "
+        "or that the their this to was what when which who with you your write",
+    )
 )
+Kind = tuple[str, Severity]
 
 
 @dataclass(frozen=True)
@@ -123,26 +127,24 @@ class Reading:
         return [turn.content.strip() for turn in self.prompt.turns if turn.role == "assistant"]
 
 
-def advice(
-    text: Text, start: int, length: int, kind: str, severity: Severity, words: str, why: str
-) -> Advice:
-    """Advice about a place in a text."""
-    line, column = text.place(start)
+def advice(text: Text, place: tuple[int, int], kind: Kind, words: str, why: str) -> Advice:
+    """Advice about a place in a text: where it begins, and its length in characters."""
+    line, column = text.place(place[0])
     return Advice(
-        kind=kind,
-        severity=severity,
+        kind=kind[0],
+        severity=kind[1],
         where=text.where,
         line=line,
         column=column,
-        length=length,
+        length=place[1],
         words=words,
         why=why,
     )
 
 
-def general(where: str, kind: str, severity: Severity, words: str, why: str) -> Advice:
+def general(where: str, kind: Kind, words: str, why: str) -> Advice:
     """Advice about something that is nowhere in particular."""
-    return Advice(kind=kind, severity=severity, where=where, line=-1, words=words, why=why)
+    return Advice(kind=kind[0], severity=kind[1], where=where, line=-1, words=words, why=why)
 
 
 def shown(text: str, limit: int = 40) -> str:
@@ -164,26 +166,24 @@ def variables(template: str) -> frozenset[str]:
     """The columns that a template takes from a row, those by `row["name"]` included."""
     if "{" not in template or (tree := parsed(template)) is None:
         return frozenset()
-    found = set(meta.find_undeclared_variables(tree))
-    for kind in (nodes.Getitem, nodes.Getattr):
-        for node in tree.find_all(kind):
-            inner = node.node
-            if isinstance(inner, nodes.Name) and inner.name == "row":
-                if isinstance(node, nodes.Getattr):
-                    found.add(node.attr)
-                elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
-                    found.add(str(node.arg.value))
-    return frozenset(found - {"row"})
+    named = {name for _, name in of_row(tree)}
+    return frozenset((meta.find_undeclared_variables(tree) | named) - {"row"})
 
 
 def takes_all(template: str) -> bool:
     """Whether a template may take any column: it looks at `row` otherwise than by a name."""
     if "row" not in template or (tree := parsed(template)) is None:
         return False
-    named = {
-        id(node.node)
-        for kind in (nodes.Getitem, nodes.Getattr)
-        for node in tree.find_all(kind)
-        if not isinstance(node, nodes.Getitem) or isinstance(node.arg, nodes.Const)
-    }
+    named = {id(row) for row, _ in of_row(tree)}
     return any(node.name == "row" and id(node) not in named for node in tree.find_all(nodes.Name))
+
+
+def of_row(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str]]:
+    """Each `row["name"]` and `row.name`: the node of `row`, and the name."""
+    for got in tree.find_all(nodes.Getattr):
+        if isinstance(got.node, nodes.Name) and got.node.name == "row":
+            yield got.node, got.attr
+    for item in tree.find_all(nodes.Getitem):
+        if isinstance(item.node, nodes.Name) and item.node.name == "row":
+            if isinstance(item.arg, nodes.Const):
+                yield item.node, str(item.arg.value)

@@ -21,18 +21,20 @@ from workbench.prompting.rules.reading import (
 )
 from workbench.protocol import Advice
 
+MOST = 100_000  # that Jinja's sandbox lets a range count
 PROSE_WORDS = 6  # of a value that is a text to read
 # Columns of these names say what the answer is, or where the row comes from.
 NOT_ASKED = re.compile(
     r"(?i)(^|_)(id|idx|index|url|source|title|date|name|split|meta|answers?|labels?|target|output|"
     r"completion|response|summary|highlights|solution|rationale|explanation|chosen|rejected)(_|$|s$)"
 )
-CHANGES = frozenset("append extend insert remove clear update setdefault sort reverse add".split())
+CHANGES = {"append", "extend", "insert", "remove", "clear", "update", "pop", "sort", "reverse"}
 HIDDEN_TAGS = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 UNFILLED = "The prompt cannot be filled, so no row can be asked."
 
 
 def look(reading: Reading) -> Iterator[Advice]:
+    yield from in_system(reading)
     for text in with_templates(reading):
         broken = list(syntax(text))
         yield from broken
@@ -42,6 +44,19 @@ def look(reading: Reading) -> Iterator[Advice]:
         yield from single_braces(text, reading)
     yield from answer_shown(reading)
     yield from unused(reading)
+
+
+def in_system(reading: Reading) -> Iterator[Advice]:
+    """The system text is not filled."""
+    text = Text("system", "system", reading.prompt.system)
+    for found in JINJA.finditer(text.raw):
+        yield advice(
+            text,
+            (found.start(), len(found[0])),
+            ("system_variable", "warn"),
+            f"The system text is the same for every row: {shown(found[0])} is not filled.",
+            "The model gets it as it stands; put it in the template.",
+        )
 
 
 def with_templates(reading: Reading) -> list[Text]:
@@ -61,15 +76,13 @@ def syntax(text: Text) -> Iterator[Advice]:
         line, column = text.place(start)
         yield advice(
             text,
-            start,
-            length,
-            "syntax",
-            "bad",
+            (start, length),
+            ("syntax", "bad"),
             f"The template has an error in line {line + 1}, column {column + 1}: {error.message}.",
             f"{UNFILLED} Correct it; a variable is written {{{{ like_this }}}}.",
         )
     except RecursionError:
-        yield general(text.where, "syntax", "bad", "The template is nested too deeply.", UNFILLED)
+        yield general(text.where, ("syntax", "bad"), "The template is nested too deeply.", UNFILLED)
 
 
 def syntax_place(text: Text, lineno: int) -> tuple[int, int]:
@@ -105,9 +118,9 @@ def refused(text: Text) -> Iterator[Advice]:
         name = call.node
         if isinstance(name, nodes.Getattr) and name.attr in CHANGES:
             yield stopped(text, call, f"it changes a value ({name.attr})", name.attr)
-        if isinstance(name, nodes.Name) and name.name == "range":
-            if any(isinstance(one, nodes.Const) and one.value > 100_000 for one in call.args):
-                yield stopped(text, call, "it counts beyond 100,000", "range")
+        counts = [one.value for one in call.args if isinstance(one, nodes.Const)]
+        if isinstance(name, nodes.Name) and name.name == "range" and max(counts, default=0) > MOST:
+            yield stopped(text, call, f"it counts beyond {MOST:,}", "range")
 
 
 def stopped(text: Text, node: nodes.Node, what: str, word: str = "") -> Advice:
@@ -118,10 +131,8 @@ def stopped(text: Text, node: nodes.Node, what: str, word: str = "") -> Advice:
     start = found if found >= 0 else begin
     return advice(
         text,
-        start,
-        max(1, len(word)),
-        "refused",
-        "bad",
+        (start, max(1, len(word))),
+        ("refused", "bad"),
         f"The sandbox stops the template in line {node.lineno}: {what}.",
         f"{UNFILLED} Write it with columns, filters, conditions and short loops alone.",
     )
@@ -140,10 +151,8 @@ def undefined(text: Text, reading: Reading) -> Iterator[Advice]:
         columns = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
         yield advice(
             text,
-            max(0, start),
-            len(name),
-            "undefined_variable",
-            "bad",
+            (max(0, start), len(name)),
+            ("undefined_variable", "bad"),
             f"There is no column {shown(name)} (line {text.place(start)[0] + 1}){hint}",
             f"{UNFILLED} The columns are: {columns}.",
         )
@@ -163,10 +172,8 @@ def single_braces(text: Text, reading: Reading) -> Iterator[Advice]:
         if found[1] in reading.columns:
             yield advice(
                 text,
-                found.start(),
-                len(found[0]),
-                "single_brace",
-                "warn",
+                (found.start(), len(found[0])),
+                ("single_brace", "warn"),
                 f"{shown(found[0])} is not filled from the row.",
                 f"The model gets it as it stands; write {{{{ {found[1]} }}}}.",
             )
@@ -182,10 +189,8 @@ def answer_shown(reading: Reading) -> Iterator[Advice]:
         if found[1] == whole[1]:
             yield advice(
                 text,
-                found.start(),
-                len(found[0]),
-                "answer_in_prompt",
-                "bad",
+                (found.start(), len(found[0])),
+                ("answer_in_prompt", "bad"),
                 f"The template shows {shown(whole[1])}, which is the answer.",
                 "What is measured is copying; take it out of the template.",
             )
@@ -204,8 +209,7 @@ def unused(reading: Reading) -> Iterator[Advice]:
             column = longest_text(reading, used) or str(reading.columns[0])
             yield general(
                 "template",
-                "unused_column",
-                "warn",
+                ("unused_column", "warn"),
                 "The template takes nothing from the row: every row asks the same.",
                 f"Put a column where it belongs, such as {{{{ {column} }}}}.",
             )
@@ -213,8 +217,7 @@ def unused(reading: Reading) -> Iterator[Advice]:
     if column := longest_text(reading, used | variables(prompt.completion)):
         yield general(
             "template",
-            "unused_column",
-            "note",
+            ("unused_column", "note"),
             f"The column {shown(column)} holds a text that no part of the prompt uses.",
             "What the answer needs and the prompt lacks is made up; add it if it matters.",
         )
