@@ -114,10 +114,9 @@ def columns_in(template: str) -> list[str]:
     from jinja2 import meta
 
     try:
-        tree = prompting.ENVIRONMENT.parse(template)
+        found = sorted(meta.find_undeclared_variables(prompting.ENVIRONMENT.parse(template)))
     except jinja2.TemplateSyntaxError:
         return []
-    found = sorted(meta.find_undeclared_variables(tree))
     return [] if "row" in found else found
 
 

@@ -166,8 +166,11 @@ def variables(template: str) -> frozenset[str]:
     """The columns that a template takes from a row, those by `row["name"]` included."""
     if "{" not in template or (tree := parsed(template)) is None:
         return frozenset()
-    named = {name for _, name in of_row(tree)}
-    return frozenset((meta.find_undeclared_variables(tree) | named) - {"row"})
+    try:
+        named = meta.find_undeclared_variables(tree)
+    except jinja2.TemplateSyntaxError:  # a filter that there is not
+        return frozenset()
+    return frozenset((named | {name for _, name in of_row(tree)}) - {"row"})
 
 
 def takes_all(template: str) -> bool:
@@ -184,6 +187,6 @@ def of_row(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str]]:
         if isinstance(got.node, nodes.Name) and got.node.name == "row":
             yield got.node, got.attr
     for item in tree.find_all(nodes.Getitem):
-        if isinstance(item.node, nodes.Name) and item.node.name == "row":
-            if isinstance(item.arg, nodes.Const):
-                yield item.node, str(item.arg.value)
+        of, name = item.node, item.arg
+        if isinstance(of, nodes.Name) and of.name == "row" and isinstance(name, nodes.Const):
+            yield of, str(name.value)

@@ -74,11 +74,12 @@ def syntax(text: Text) -> Iterator[Advice]:
     except jinja2.TemplateSyntaxError as error:
         start, length = syntax_place(text, error.lineno)
         line, column = text.place(start)
+        what = str(error.message).partition(". ")[0].rstrip(".")
         yield advice(
             text,
             (start, length),
             ("syntax", "bad"),
-            f"The template has an error in line {line + 1}, column {column + 1}: {error.message}.",
+            f"The template has an error in line {line + 1}, column {column + 1}: {what}.",
             f"{UNFILLED} Correct it; a variable is written {{{{ like_this }}}}.",
         )
     except RecursionError:
