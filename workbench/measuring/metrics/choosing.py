@@ -1,0 +1,120 @@
+"""Which metrics a measurement has: those that are asked for, else as the answers are."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.data.prompting import PromptError
+from workbench.measuring.metrics.calibration import Calibration
+from workbench.measuring.metrics.classes import Accuracy, MacroF1, Matthews
+from workbench.measuring.metrics.function import Own
+from workbench.measuring.metrics.judged import Judged
+from workbench.measuring.metrics.likelihood import Perplexity
+from workbench.measuring.metrics.metric import Metric
+from workbench.measuring.metrics.patterns import Matches, check_pattern
+from workbench.measuring.metrics.rouge import Rouge
+from workbench.measuring.metrics.schema import OfSchema
+from workbench.measuring.metrics.texts import Comparison, Contains, ExactMatch
+from workbench.measuring.metrics.translation import Bleu, Chrf, Ter
+from workbench.session import EvaluationSettings
+from workbench.session import Metric as MetricName
+
+SENTENCE = 5  # words from which on an answer is worded freely: it is hardly ever met exactly
+TEXT = 60  # words from which on it is a text
+
+
+def choose_metrics(
+    settings: EvaluationSettings,
+    labels: Sequence[str],
+    expected: Sequence[str],
+    folder: Path = Path(),
+) -> list[Metric]:
+    """The metrics of a measurement, the one that decides first.
+
+    Where none is asked for: accuracy, macro F1, Matthews and calibration for `labels`; exact match
+    for short answers; chrF, BLEU and exact match for sentences; ROUGE-L, chrF and exact match for
+    texts, by the median number of words of the `expected` answers. Files are seen from `folder`.
+
+    Raises:
+        PromptError: when a metric lacks what it takes, see `make`.
+    """
+    names = list(dict.fromkeys(settings.metrics)) or usual(labels, expected)
+    return [make(name, settings, labels, folder) for name in names]
+
+
+def usual(labels: Sequence[str], expected: Sequence[str]) -> list[MetricName]:
+    if labels:
+        return ["accuracy", "macro_f1", "matthews", "calibration"]
+    words = statistics.median([len(one.split()) for one in expected] or [0])
+    if words < SENTENCE:
+        return ["exact_match"]
+    return ["chrf", "bleu", "exact_match"] if words < TEXT else ["rougeL", "chrf", "exact_match"]
+
+
+def make(  # noqa: PLR0911, PLR0912 - one case a metric
+    name: MetricName, settings: EvaluationSettings, labels: Sequence[str], folder: Path
+) -> Metric:
+    """A metric by its name.
+
+    Raises:
+        PromptError: when it has no labels, pattern, schema or function, or none that can be used.
+    """
+    match name:
+        case "accuracy":
+            return Accuracy(labels)
+        case "macro_f1" | "matthews":
+            if not labels:
+                raise PromptError(
+                    f"The metric {name} needs labels to choose among; set evaluation.labels, or "
+                    "leave it out of evaluation.metrics."
+                )
+            return MacroF1(labels) if name == "macro_f1" else Matthews(labels)
+        case "exact_match":
+            return ExactMatch(settings)
+        case "contains":
+            return Contains(settings)
+        case "regex":
+            return Matches(settings.pattern)
+        case "json_schema":
+            return OfSchema(settings.json_schema, folder)
+        case "function":
+            return Own(settings.function, folder)
+        case "bleu":
+            return Bleu()
+        case "chrf":
+            return Chrf()
+        case "ter":
+            return Ter()
+        case "rouge1" | "rouge2" | "rougeL":
+            return Rouge(name)
+        case "perplexity":
+            return Perplexity()
+        case "calibration":
+            return Calibration(Comparison(settings).equal)
+        case "judge":
+            return Judged(settings.judge)
+
+
+def check(settings: EvaluationSettings, columns: Sequence[str], folder: Path = Path()) -> None:
+    """Whether all that the metrics asked for take is there, before the first row is asked: the
+    pattern and its variables, the schema, the function.
+
+    Raises:
+        PromptError: a sentence that says what is wrong, and where.
+    """
+    for name in settings.metrics:
+        if name in ("macro_f1", "matthews"):  # labels may be found in the rows
+            continue
+        metric = make(name, settings, (), folder)
+        try:
+            if name == "regex":
+                check_pattern(settings.pattern, list(columns))
+            if isinstance(metric, Own):
+                metric.start()
+        finally:
+            metric.close()
+    if "judge" in settings.metrics and settings.judge.lowest >= settings.judge.highest:
+        raise PromptError(
+            f"The judge's scale goes from {settings.judge.lowest} to {settings.judge.highest}; "
+            "set evaluation.judge.lowest below evaluation.judge.highest."
+        )
