@@ -119,14 +119,18 @@ class Browsing:
         if self.values is None and not self.rowless:
             return
         session = self.app.session
+        prompt = session.prompt()
         self.render_sent = time.monotonic()
         self.render_request = self.app.send(
             RenderPrompt(
-                model=session.model,
+                model=session.model_of(prompt),
                 folder=str(self.app.workspace),
-                prompt=session.prompt(),
+                prompt=prompt,
                 values=self.values or {},
                 dataset=self.recognising.dataset(),
+                number=self.row.number if self.row and self.values is not None else -1,
+                generation=session.generation_of(prompt),
+                labels=session.evaluation.labels,
             )
         )
         self.app.inspecting.follow_row()

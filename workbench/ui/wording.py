@@ -158,8 +158,8 @@ class Wording(Looking):
             self.tell("The cursor is in no turn; tab goes to one.")
             return
         turns = list(self.session.prompt().turns)
-        role = "user" if turns[at].role == "assistant" else "assistant"
-        turns[at] = Turn(role=role, content=turns[at].content)
+        other = turns[at].role == "assistant"
+        turns[at] = Turn(role="user" if other else "assistant", content=turns[at].content)
         self.change_turns(turns, at)
 
     def turn_here(self) -> int:

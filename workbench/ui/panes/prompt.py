@@ -77,14 +77,17 @@ class PromptPane(Pane):
         if not any(editor.has_focus for editor in self.editors.values()):
             self.sections["template"].editor.focus()
 
-    def go_to(self, name: str, line: int = 0, column: int = 0) -> None:
-        """Go to a place in one of the texts, or to the examples."""
+    def go_to(self, name: str, line: int = -1, column: int = 0, length: int = 0) -> None:
+        """Go to one of the texts or to the examples; select a place in it where `line` names it."""
         if name == "examples":
             self.examples.focus()
             return
         editor = self.editors.get(name) or self.editors["template"]
         editor.focus()
-        editor.move_cursor(editor.document.clamp_visitable((max(0, line), max(0, column))))
+        if line >= 0:
+            editor.move_cursor(editor.clamp_visitable((line, column)))
+            end = editor.clamp_visitable((line, column + length))
+            editor.move_cursor(end, select=True, center=True)
 
     @property
     def here(self) -> str:
@@ -139,6 +142,8 @@ class PromptPane(Pane):
 
     def show_rendered(self, rendered: PromptRendered, milliseconds: float) -> None:
         self.rendered, self.milliseconds, self.problem = rendered, milliseconds, ""
+        for name, editor in self.editors.items():
+            editor.mark([one for one in rendered.advice if one.where == name])
         self.redraw()
 
     def be_native(self, native: str) -> None:

@@ -1,18 +1,25 @@
-"""A text editor that shows the variables of a template in a colour of their own."""
+"""A text editor that knows Jinja: what it colours, what it suggests, what it underlines."""
 
-import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual import events
 from textual.widgets import TextArea
 
+from workbench.protocol import Advice
 from workbench.text import UNSAFE
+from workbench.ui import completing, jinja
 
-JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
-NAME = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)")
+if TYPE_CHECKING:
+    from workbench.ui.widgets.suggestions import Suggestions
+
+KINDS = ("variable", "unknown", "statement", "delimiter", "filter", "string", "comment", "error")
+CLOSERS = ("escape", "left", "right", "home", "end", "pageup", "pagedown", "ctrl+z", "ctrl+y")
 
 
 class Editor(TextArea):
-    """Soft wrapped, no blinking cursor, a tab goes to the next field."""
+    """Soft wrapped, no blinking cursor, a tab goes to the next field. `plain`: no template."""
 
     DEFAULT_CSS = """
     Editor { border: none; border-left: wide $frame; background: $field; height: 1fr;
@@ -20,11 +27,27 @@ class Editor(TextArea):
     Editor:focus { border: none; border-left: wide $primary; background: $field; }
     Editor .editor--variable { color: $special; text-style: bold; }
     Editor .editor--unknown { color: $bad; text-style: underline; }
-    Editor .editor--statement { color: $quiet; }
+    Editor .editor--statement { color: $primary; text-style: bold; }
+    Editor .editor--delimiter { color: $quiet; }
+    Editor .editor--filter { color: $primary; }
+    Editor .editor--string { color: $good; }
+    Editor .editor--comment { color: $quiet; text-style: italic; }
+    Editor .editor--error { color: $bad; text-style: bold underline; }
+    Editor .editor--bad { color: $bad; text-style: underline; }
+    Editor .editor--warn { text-style: underline; }
+    Editor .editor--note { text-style: underline; }
     """
-    COMPONENT_CLASSES = {"editor--variable", "editor--unknown", "editor--statement"}
+    COMPONENT_CLASSES = {f"editor--{kind}" for kind in (*KINDS, "bad", "warn", "note")}
 
-    def __init__(self, id: str | None = None, placeholder: str = "") -> None:
+    def __init__(self, id: str | None = None, placeholder: str = "", plain: bool = False) -> None:
+        self.plain = plain
+        self.columns: list[str] | None = None  # known variables; None: not known yet
+        self.names: frozenset[str] | None = None
+        self.marks: dict[int, list[tuple[int, str, str]]] = {}  # line → column, text, severity
+        # line → column, end, kind; None: not read yet
+        self.spans: dict[int, list[tuple[int, int, str]]] | None = None
+        self.list: Suggestions | None = None
+        self.typed = 0  # characters before the cursor that a suggestion replaces
         super().__init__(
             id=id,
             soft_wrap=True,
@@ -35,16 +58,41 @@ class Editor(TextArea):
         )
         self.match_cursor_bracket = False
         self.cursor_blink = False
-        self.columns: set[str] | None = None  # known variables; None: not known yet
 
     def on_show(self) -> None:
         # Hidden, it is wrapped anew for a screen of another width, but drawn as it was before.
         self.call_after_refresh(self.refresh)
 
     def know(self, columns: list[str] | None) -> None:
-        self.columns = None if columns is None else set(columns)
+        if columns != self.columns:
+            self.columns = columns
+            self.names = None if columns is None else frozenset(columns)
+            self.draw_anew()
+
+    def mark(self, advice: list[Advice]) -> None:
+        """Underline the places of these; each stays for as long as its text stands there."""
+        marks: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
+        for one in advice:
+            if 0 <= one.line < self.document.line_count and one.length > 0:
+                line = self.document.get_line(one.line)
+                text = line[one.column : one.column + one.length]
+                marks[one.line].append((one.column, text, one.severity))
+        if marks != self.marks:
+            self.marks = dict(marks)
+            self.draw_anew()
+
+    def draw_anew(self) -> None:
+        self.spans = None
         self._line_cache.clear()
         self.refresh()
+
+    def put(self, text: str) -> None:
+        """Show a text that is not the person's edit; the cursor stays where it can."""
+        if text != self.text:
+            self.marks = {}
+            self.load_text(text)
+
+    # --- drawing -----------------------------------------------------------------------------
 
     def get_line(self, line_index: int) -> Text:
         # A control character takes one place, as in the document, but is not sent to the terminal.
@@ -53,17 +101,95 @@ class Editor(TextArea):
             self.document.get_line(line_index),
         )
         line = Text(plain, end="", no_wrap=True)
-        for match in JINJA.finditer(plain):
-            kind = "statement"
-            if match[0].startswith("{{"):
-                name = NAME.match(match[0])
-                known = self.columns is None or (name is not None and name[1] in self.columns)
-                kind = "variable" if known else "unknown"
-            style = self.get_component_rich_style(f"editor--{kind}", partial=True)
-            line.stylize(style, *match.span())
+        for column, end, kind in self.spans_of(line_index):
+            line.stylize(
+                self.get_component_rich_style(f"editor--{kind}", partial=True), column, end
+            )
+        for column, text, severity in self.marks.get(line_index, ()):
+            if plain.startswith(text, column):
+                style = self.get_component_rich_style(f"editor--{severity}", partial=True)
+                line.stylize(style, column, column + len(text))
         return line
 
-    def put(self, text: str) -> None:
-        """Show a text that is not the person's edit; the cursor stays where it can."""
-        if text != self.text:
-            self.load_text(text)
+    def spans_of(self, line_index: int) -> list[tuple[int, int, str]]:
+        if self.plain:
+            return []
+        if self.spans is None:
+            text = self.text
+            self.spans = by_line(text, jinja.read(text, self.names)) if "{" in text else {}
+        return self.spans.get(line_index, [])
+
+    def _build_highlight_map(self) -> None:
+        self.spans = None  # the text is another one
+        super()._build_highlight_map()
+
+    # --- what may come at the cursor -----------------------------------------------------------
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self.list and self.list.open and self.press(self.list, event.key):
+            event.stop()
+            event.prevent_default()
+            return
+        before = self.text if not self.plain else ""
+        await super()._on_key(event)
+        typed = event.is_printable or event.key == "backspace"
+        if not self.plain and typed and (self.text != before or event.key == "backspace"):
+            self.call_later(self.suggest)
+
+    def press(self, shown: "Suggestions", key: str) -> bool:
+        """A key while the list is open. False where it is the editor's own."""
+        if key in ("tab", "enter"):
+            self.take(shown)
+        elif key in ("up", "down"):
+            shown.move(1 if key == "down" else -1)
+            return True
+        elif key not in CLOSERS:
+            return False
+        shown.close()
+        return key in ("tab", "enter", "escape")
+
+    def suggest(self) -> None:
+        """Show what may come at the cursor, or close the list."""
+        row, column = self.cursor_location
+        found = None
+        if self.columns is not None and self.has_focus and self.selection.is_empty:
+            before = self.document.lines[:row]
+            offset = sum(map(len, before)) + row * len(self.document.newline) + column
+            found = completing.choices_at(self.text, offset, self.columns)
+        if found is None:
+            if self.list:
+                self.list.close()
+            return
+        if self.list is None or not self.list.is_attached:
+            from workbench.ui.widgets.suggestions import Suggestions
+
+            self.list = Suggestions()
+            self.screen.mount(self.list)
+        self.typed = found.typed
+        self.list.show(found.choices, self.cursor_screen_offset)
+
+    def take(self, shown: "Suggestions") -> None:
+        row, column = self.cursor_location
+        self.replace(shown.chosen.insert, (row, column - self.typed), (row, column))
+
+    def on_blur(self) -> None:
+        if self.list:
+            self.list.close()
+
+
+def by_line(text: str, spans: tuple[jinja.Span, ...]) -> dict[int, list[tuple[int, int, str]]]:
+    """Spans of a text by its lines; one over several lines is cut at their ends."""
+    found: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
+    start, lines, at = 0, text.split("\n"), 0
+    for span in spans:
+        while at + 1 < len(lines) and start + len(lines[at]) < span.start:
+            start += len(lines[at]) + 1
+            at += 1
+        line, begin = at, start
+        while line < len(lines) and begin < span.end:
+            first, last = max(0, span.start - begin), min(len(lines[line]), span.end - begin)
+            if last > first:
+                found[line].append((first, last, span.kind))
+            begin += len(lines[line]) + 1
+            line += 1
+    return found

@@ -30,7 +30,9 @@ class Section(Vertical):
         self.part, self.always = part, always
         self.title = part
         self.hint: Line = []  # at the right of the label
-        self.editor = Editor(id=part.replace(".", "-"), placeholder=placeholder)
+        self.editor = Editor(
+            id=part.replace(".", "-"), placeholder=placeholder, plain=part == "system"
+        )
         self.bar = Bar(self.draw)
         self.set_class(always, "always")
         self.set_class(not always, "folded")
