@@ -7,12 +7,32 @@ rules look at the texts, and at the tokenizer for what the labels are made of.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from workbench.prompting.rules import variables
+from workbench.prompting.rules import (
+    contradictions,
+    examples,
+    form,
+    labels,
+    repetition,
+    size,
+    turns,
+    variables,
+    wording,
+)
 from workbench.prompting.rules.reading import Reading
 from workbench.protocol import Advice, Values
 from workbench.session import Prompt
 
-RULES: tuple[Callable[[Reading], Iterable[Advice]], ...] = (variables.look,)
+RULES: tuple[Callable[[Reading], Iterable[Advice]], ...] = (
+    variables.look,
+    size.look,
+    turns.look,
+    form.look,
+    labels.look,
+    examples.look,
+    contradictions.look,
+    repetition.look,
+    wording.look,
+)
 ORDER = {"bad": 0, "warn": 1, "note": 2}
 WHERE = ("system", "turns", "examples", "template", "answer_start", "completion", "labels")
 

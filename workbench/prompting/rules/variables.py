@@ -35,15 +35,17 @@ UNFILLED = "The prompt cannot be filled, so no row can be asked."
 
 def look(reading: Reading) -> Iterator[Advice]:
     yield from in_system(reading)
+    bad = False
     for text in with_templates(reading):
         broken = list(syntax(text))
-        yield from broken
         if not broken and "{" in text.raw:
-            yield from refused(text)
-            yield from undefined(text, reading)
+            broken = [*refused(text), *undefined(text, reading)]
+        bad = bad or bool(broken)
+        yield from broken
         yield from single_braces(text, reading)
     yield from answer_shown(reading)
-    yield from unused(reading)
+    if not bad:
+        yield from unused(reading)
 
 
 def in_system(reading: Reading) -> Iterator[Advice]:
