@@ -11,7 +11,7 @@ Versions and finished measurements are the person's history and stay.
 import json
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from workbench.measuring.versions import prompt_without_secrets, version_of, wit
 from workbench.protocol import Evaluated, Figure, MeasuredRow, Version, Weights
 from workbench.session import EvaluationSettings, GenerationSettings, ModelSettings, Prompt
 
-__all__ = ["Answers", "Measurement", "Results", "ResultsError", "StoredRow", "session_name"]
+__all__ = ["About", "Measurement", "Results", "ResultsError", "Size", "StoredRow", "session_name"]
 
 MOST_BYTES = 1_000_000_000  # of the file; then the oldest answers go
 SHARE = 0.25  # of the answers that then go
@@ -110,7 +110,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         return figure_of(self.id, self.begun, self.complete, self.about, self.evaluated)
 
 
-class Answers(msgspec.Struct, frozen=True, kw_only=True):
+class Size(msgspec.Struct, frozen=True, kw_only=True):
     """How much the store holds."""
 
     answers: int
@@ -140,10 +140,9 @@ class Results:
 
     # --- answers
 
-    def answers(self, keys: Sequence[str], kind: type[T]) -> dict[str, T]:
-        """The kept answers of these keys, as values of `kind`. What cannot be read as such was
-        kept by another version of the program, and is not told."""
-        found: dict[str, T] = {}
+    def answers(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The kept answers of these keys, as values of JSON's types."""
+        found: dict[str, Any] = {}
         now, old = time.time(), []
         with self.database.reading() as connection:
             for start in range(0, len(keys), AT_ONCE):
@@ -152,10 +151,7 @@ class Results:
                 for key, value, used in connection.execute(
                     f"select key, value, used from answers where key in ({marks})", part
                 ):
-                    try:
-                        found[key] = unpacked(value, kind)
-                    except (ValueError, TypeError):
-                        continue
+                    found[key] = json.loads(value)
                     if now - used > TOUCHED:
                         old.append((now, key))
         if old:
@@ -163,13 +159,13 @@ class Results:
                 connection.executemany("update answers set used = ? where key = ?", old)
         return found
 
-    def keep(self, items: Iterable[tuple[str, Any]]) -> None:
+    def keep(self, answers: Mapping[str, Any]) -> None:
         """Keep answers by their keys: structs, or values of JSON's types."""
         now = time.time()
         with self.database.writing() as connection:
             connection.executemany(
                 "insert or replace into answers values (?, ?, ?)",
-                ((key, packed(value), now) for key, value in items),
+                ((key, packed(value), now) for key, value in answers.items()),
             )
         if self.database.bytes() > MOST_BYTES:
             self.prune()
@@ -197,11 +193,11 @@ class Results:
         with self.database.reading() as connection:
             connection.execute("pragma incremental_vacuum").fetchall()
 
-    def size(self) -> Answers:
+    def size(self) -> Size:
         with self.database.reading() as connection:
             (answers,) = connection.execute("select count(*) from answers").fetchone()
             (measurements,) = connection.execute("select count(*) from measurements").fetchone()
-        return Answers(answers=answers, measurements=measurements, bytes=self.database.bytes())
+        return Size(answers=answers, measurements=measurements, bytes=self.database.bytes())
 
     # --- versions
 
