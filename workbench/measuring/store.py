@@ -11,7 +11,7 @@ Versions and finished measurements are the person's history and stay.
 import json
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,9 +140,10 @@ class Results:
 
     # --- answers
 
-    def answers(self, keys: Sequence[str]) -> dict[str, Any]:
-        """The kept answers of these keys, as values of JSON's types."""
-        found: dict[str, Any] = {}
+    def answers(self, keys: Sequence[str], kind: type[T]) -> dict[str, T]:
+        """The kept answers of these keys, as values of `kind`. What cannot be read as such was
+        kept by another version of the program, and is not told."""
+        found: dict[str, T] = {}
         now, old = time.time(), []
         with self.database.reading() as connection:
             for start in range(0, len(keys), AT_ONCE):
@@ -151,7 +152,10 @@ class Results:
                 for key, value, used in connection.execute(
                     f"select key, value, used from answers where key in ({marks})", part
                 ):
-                    found[key] = json.loads(value)
+                    try:
+                        found[key] = unpacked(value, kind)
+                    except (ValueError, TypeError):
+                        continue
                     if now - used > TOUCHED:
                         old.append((now, key))
         if old:
@@ -159,13 +163,13 @@ class Results:
                 connection.executemany("update answers set used = ? where key = ?", old)
         return found
 
-    def keep(self, answers: Mapping[str, Any]) -> None:
+    def keep(self, items: Iterable[tuple[str, Any]]) -> None:
         """Keep answers by their keys: structs, or values of JSON's types."""
         now = time.time()
         with self.database.writing() as connection:
             connection.executemany(
                 "insert or replace into answers values (?, ?, ?)",
-                ((key, packed(value), now) for key, value in answers.items()),
+                ((key, packed(value), now) for key, value in items),
             )
         if self.database.bytes() > MOST_BYTES:
             self.prune()
