@@ -17,7 +17,8 @@ commands:
   workbench new FILE         make a session from a model and a dataset
   workbench train SESSION    fine-tune without a screen
   workbench generate SESSION answer a prompt for a row
-  workbench eval SESSION     measure the prompt on the evaluation rows
+  workbench eval SESSION     measure and compare prompts on the evaluation rows
+  workbench optimize SESSION search for a better prompt
   workbench data SOURCE      what a dataset holds: format, columns, problems
   workbench rows SOURCE      print rows of a dataset, all or those that match
   workbench tokens SESSION   what the trainer gets from a row, token by token
@@ -168,52 +169,135 @@ def train(words: list[str]) -> int:
     )
 
 
+def variant_argument(reader: argparse.ArgumentParser) -> None:
+    reader.add_argument(
+        "--variant",
+        "--prompt",
+        default="",
+        metavar="NAME",
+        help="one of the session's prompts; default: the active one",
+    )
+
+
+def worker_arguments(reader: argparse.ArgumentParser, json: str) -> None:
+    reader.add_argument("--adapter", default="", metavar="RUN", help="a run's name, or a folder")
+    reader.add_argument("--in-process", action="store_true", help="without a worker process")
+    reader.add_argument("--json", action="store_true", help=json)
+
+
 def generate(words: list[str]) -> int:
     reader = parser("generate", "Answer the session's prompt, filled from a row of its dataset.")
     session_argument(reader)
     reader.add_argument(
         "--row", type=int, default=None, metavar="N", help="counted from 1, as on screen"
     )
-    reader.add_argument("--prompt", default="", metavar="NAME", help="one of the session's prompts")
-    reader.add_argument("--adapter", default="", metavar="RUN", help="a run's name, or a folder")
+    variant_argument(reader)
     reader.add_argument(
         "--weights",
         choices=("base", "tuned", "both"),
         default="both",
         help="both: where there is an adapter, base and tuned",
     )
-    reader.add_argument("--in-process", action="store_true", help="without a worker process")
-    reader.add_argument("--json", action="store_true", help="JSON on stdout, with the figures")
+    reader.add_argument(
+        "--samples", type=count, default=0, metavar="N", help="so many answers, drawn by seed"
+    )
+    reader.add_argument(
+        "--alternatives",
+        type=count,
+        default=0,
+        metavar="K",
+        help="with --json: the K likeliest tokens at each place, with their probabilities",
+    )
+    worker_arguments(reader, "JSON on stdout, with the figures")
     options = reader.parse_args(words)
     from workbench.commands.generate import generate
 
     return generate(
         options.session,
         row=options.row,
-        prompt=options.prompt,
+        prompt=options.variant,
         adapter=options.adapter,
         weights=options.weights,
+        samples=options.samples,
+        alternatives=options.alternatives,
         in_process=options.in_process,
         as_json=options.json,
     )
 
 
 def evaluate(words: list[str]) -> int:
-    reader = parser("eval", "Measure the session's prompt on rows that are not trained on.")
+    reader = parser(
+        "eval",
+        "Measure prompts on rows that are not trained on; several are compared with the first. "
+        "What was measured before with the same model, prompt and settings is not asked again.",
+    )
     session_argument(reader)
     reader.add_argument("--rows", type=count, default=0, metavar="N", help="how many rows")
-    reader.add_argument("--prompt", default="", metavar="NAME", help="one of the session's prompts")
-    reader.add_argument("--adapter", default="", metavar="RUN", help="a run's name, or a folder")
-    reader.add_argument("--in-process", action="store_true", help="without a worker process")
-    reader.add_argument("--json", action="store_true", help="JSON on stdout")
+    reader.add_argument(
+        "--variant",
+        "--prompt",
+        dest="variants",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="one of the session's prompts; may be given several times",
+    )
+    reader.add_argument(
+        "--metric",
+        dest="metrics",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="accuracy, macro_f1, exact_match, bleu …; the first one decides",
+    )
+    reader.add_argument("--fresh", action="store_true", help="ask again for what is known")
+    worker_arguments(reader, "JSON on stdout")
     options = reader.parse_args(words)
     from workbench.commands.evaluate import evaluate
 
     return evaluate(
         options.session,
         rows=options.rows,
-        prompt=options.prompt,
+        variants=options.variants,
+        metrics=options.metrics,
         adapter=options.adapter,
+        fresh=options.fresh,
+        in_process=options.in_process,
+        as_json=options.json,
+    )
+
+
+def optimize(words: list[str]) -> int:
+    reader = parser(
+        "optimize",
+        "Search for a better prompt on rows that are trained on; what it is worth is measured on "
+        "rows that the search never saw. ctrl+c stops and keeps the best.",
+    )
+    session_argument(reader)
+    variant_argument(reader)
+    reader.add_argument("--method", choices=("random", "gepa"), help="default: the session's")
+    reader.add_argument("--candidates", type=count, metavar="N", help="prompts to try, with random")
+    reader.add_argument(
+        "--budget", dest="max_metric_calls", type=count, metavar="N", help="answers, with gepa"
+    )
+    reader.add_argument("--rows", type=count, metavar="N", help="development rows")
+    reader.add_argument("--metric", help="default: the one that decides in evaluation")
+    reader.add_argument("--seed", type=int, help="another one finds another prompt")
+    reader.add_argument(
+        "--no-save", action="store_true", help="do not add the best to the session's variants"
+    )
+    worker_arguments(reader, "JSON on stdout")
+    options = reader.parse_args(words)
+    names = ("method", "candidates", "max_metric_calls", "rows", "metric", "seed")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    from workbench.commands.optimize import optimize
+
+    return optimize(
+        options.session,
+        variant=options.variant,
+        adapter=options.adapter,
+        settings=given,
+        keep=not options.no_save,
         in_process=options.in_process,
         as_json=options.json,
     )
@@ -328,6 +412,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "generate": generate,
     "eval": evaluate,
+    "optimize": optimize,
     "data": data,
     "rows": rows,
     "tokens": tokens,

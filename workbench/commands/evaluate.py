@@ -1,50 +1,126 @@
-"""`workbench eval`: the session's prompt, measured on rows that are not trained on."""
+"""`workbench eval`: variants of the prompt, measured on rows that are not trained on."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from workbench import session as sessions
-from workbench.commands.client import connected, duration, progress
-from workbench.commands.generate import choose_adapter, choose_prompt
+from workbench.commands.client import Client, connected, duration, progress
+from workbench.commands.generate import choose_adapter
 from workbench.commands.starting import find_session
-from workbench.protocol import Evaluate, Evaluated
+from workbench.protocol import Compare, Compared, Evaluate, Evaluated, MetricValue
+from workbench.session import Prompt, Session
+from workbench.text import literal
 
 
 def evaluate(
-    word: str, *, rows: int, prompt: str, adapter: str, in_process: bool, as_json: bool
+    word: str,
+    *,
+    rows: int,
+    variants: list[str],
+    metrics: list[str],
+    adapter: str,
+    fresh: bool,
+    in_process: bool,
+    as_json: bool,
 ) -> int:
-    """A line for the base, and one for the adapter where there is one."""
+    """A line for each variant and weights, with its figures; what all but the first are worth
+    beside it."""
     path, _ = find_session(word)
-    session = choose_adapter(choose_prompt(sessions.load(path), prompt), adapter)
+    session = choose_adapter(sessions.load(path), adapter)
+    evaluation = session.evaluation
     if rows:
-        session = replace(session, evaluation=replace(session.evaluation, rows=rows))
-    found: list[Evaluated] = []
-    with connected(path, in_process) as client, progress() as show:
-        request = Evaluate(
-            model=session.model,
-            folder=str(sessions.workspace(path)),
-            dataset=session.dataset,
-            prompt=session.prompt(),
-            evaluation=session.evaluation,
-            max_length=session.training.max_length,
-        )
+        evaluation = replace(evaluation, rows=rows)
+    if metrics:
+        document = {**msgspec.to_builtins(evaluation), "metrics": metrics}
+        evaluation = msgspec.convert(document, sessions.EvaluationSettings)
+    session = replace(session, evaluation=evaluation)
+    prompts = [session.named(name) for name in variants] or [session.prompt()]
+    with connected(path, in_process) as client:
+        found = [one for prompt in prompts for one in measure(client, session, path, prompt, fresh)]
+        compared = compare(client, path, found)
+    if as_json:
+        print(json.dumps({"results": plain(found), "comparisons": plain(compared)}))
+        return 0
+    for result in found:
+        print_result(result, several=len(prompts) > 1)
+    for comparison in compared:
+        print(literal(f"{comparison.name_b} beside {comparison.name_a}: {comparison.verdict}"))
+    return 1 if any(one.failed for one in found) else 0
+
+
+def measure(
+    client: Client, session: Session, path: Path, prompt: Prompt, fresh: bool
+) -> list[Evaluated]:
+    request = Evaluate(
+        model=session.model_of(prompt),
+        folder=str(sessions.workspace(path)),
+        dataset=session.dataset,
+        prompt=prompt,
+        evaluation=session.evaluation,
+        generation=session.generation_of(prompt),
+        session_path=str(path.absolute()),
+        fresh=fresh,
+    )
+    found = []
+    with progress() as show:
         for event in client.ask(request):
             show(event)
             if isinstance(event, Evaluated):
                 found.append(event)
-    if as_json:
-        results = [msgspec.to_builtins(one) for one in found]
-        for result in results:
-            result.pop("type", None)
-            result.pop("request", None)
-        print(json.dumps({"prompt": session.prompt().name, "results": results}))
-        return 0
-    for one in found:
-        print(
-            f"{one.weights:5}  {one.metric} {one.value:6.1%}  (95 %: {one.low:.1%} to "
-            f"{one.high:.1%})  {one.rows} rows in {duration(one.seconds)}"
-            + (f", {one.left_out} left out: too long" if one.left_out else "")
+    return found
+
+
+def compare(client: Client, path: Path, found: list[Evaluated]) -> list[Compared]:
+    """What each is worth beside the first."""
+    compared = []
+    for other in found[1:]:
+        request = Compare(
+            folder=str(sessions.workspace(path)), a=found[0].measurement, b=other.measurement
         )
-    return 0
+        event = client.answer(request)
+        assert isinstance(event, Compared)
+        compared.append(event)
+    return compared
+
+
+def plain(events: list[Any]) -> list[Any]:
+    """Events as JSON's values, without what only their way through a socket needs."""
+    made = [msgspec.to_builtins(one) for one in events]
+    for one in made:
+        one.pop("type", None)
+        one.pop("request", None)
+    return made
+
+
+def print_result(one: Evaluated, several: bool) -> None:
+    name = f"{literal(one.prompt)}  " if several else ""
+    figures = one.metrics or [
+        MetricValue(name="accuracy", value=one.value, low=one.low, high=one.high)
+    ]
+    extras = [
+        f"{one.left_out} left out: too long" if one.left_out else "",
+        f"{one.failed} without an answer" if one.failed else "",
+        f"{one.cached} known before" if one.cached else "",
+    ]
+    end = "".join(f", {extra}" for extra in extras if extra)
+    first = figures[0]
+    print(
+        f"{name}{one.weights:5}  {first.name} {shown(first, first.value)}  "
+        f"(95 %: {shown(first, first.low)} to {shown(first, first.high)})  "
+        f"{one.rows} rows in {duration(one.seconds)}{end}"
+    )
+    for figure in figures[1:]:
+        print(
+            f"{'':{len(name) + 7}}{figure.name} {shown(figure, figure.value)}  "
+            f"(95 %: {shown(figure, figure.low)} to {shown(figure, figure.high)})"
+        )
+    for note in one.notes:
+        print(f"{'':{len(name) + 7}}{literal(note)}")
+
+
+def shown(metric: MetricValue, value: float) -> str:
+    return f"{value:.1%}" if metric.unit == "share" else f"{value:.3g}"

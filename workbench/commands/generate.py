@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -21,8 +21,8 @@ from workbench.protocol import (
     OpenDataset,
     ReadRow,
     Row,
+    Token,
     Tokens,
-    Values,
     Weights,
 )
 from workbench.session import Session, SessionError
@@ -50,7 +50,12 @@ def choose_adapter(session: Session, adapter: str) -> Session:
     return replace(session, model=replace(session.model, adapter=adapter))
 
 
-def read_row(client: Client, session: Session, folder: Path, row: int) -> Values:
+def read_row(client: Client, session: Session, folder: Path, row: int) -> Row:
+    """The row at a position, broken ones included.
+
+    Raises:
+        RefusedError: where there is none, or it is broken.
+    """
     opened = client.answer(OpenDataset(dataset=session.dataset, folder=str(folder)))
     assert isinstance(opened, DatasetOpened)
     while not opened.complete and opened.rows <= row:  # the rest of a large file is being read
@@ -65,7 +70,7 @@ def read_row(client: Client, session: Session, folder: Path, row: int) -> Values
     assert isinstance(found, Row)
     if found.broken:
         raise RefusedError(f"Row {row + 1:,} is broken: {found.broken}")
-    return found.values
+    return found
 
 
 def generate(
@@ -75,6 +80,8 @@ def generate(
     prompt: str,
     adapter: str,
     weights: str,
+    samples: int,
+    alternatives: int,
     in_process: bool,
     as_json: bool,
 ) -> int:
@@ -84,26 +91,45 @@ def generate(
     folder = sessions.workspace(path)
     number = session.layout.row + 1 if row is None else row  # counted from 1, as on the screen
     wanted = BOTH if weights == "both" else (cast(Weights, weights),)
-    answers = []
+    answers: list[dict[str, Any]] = []
+    problem = ""
     with connected(path, in_process) as client, progress() as show:
-        values = read_row(client, session, folder, number - 1)
+        found = read_row(client, session, folder, number - 1)
+        prompt_used = session.prompt()
+        settings = session.generation_of(prompt_used)
+        if samples:
+            settings = replace(settings, num_return_sequences=samples, do_sample=samples > 1)
         request = Generate(
-            model=session.model,
+            model=session.model_of(prompt_used),
             folder=str(folder),
-            prompt=session.prompt(),
-            values=values,
-            generation=session.generation,
+            prompt=prompt_used,
+            values=found.values,
+            generation=settings,
             weights=wanted,
             dataset=session.dataset,
+            number=found.number,
+            session_path=str(path.absolute()),
+            labels=session.evaluation.labels,
+            alternatives=alternatives if as_json else 0,
         )
+        tokens: dict[tuple[Weights, int], list[Any]] = {}
         for event in client.ask(request):
             show(event)
+            if isinstance(event, Tokens):
+                tokens.setdefault((event.weights, event.sample), []).extend(event.tokens)
             if isinstance(event, GenerationFinished):
-                answers.append({"row": number, **msgspec.to_builtins(event)})
+                answer = {"row": number, **msgspec.to_builtins(event)}
+                if came := tokens.get((event.weights, event.sample)):
+                    answer["detail"] = [told(one) for one in came]
+                answers.append(answer)
+                problem = problem or event.problem
             if as_json:
                 continue
-            if isinstance(event, GenerationStarted) and (len(wanted) > 1 or event.step >= 0):
+            if isinstance(event, GenerationStarted) and (
+                len(wanted) > 1 or event.step >= 0 or event.samples > 1
+            ):
                 step = f", step {event.step}" if event.step >= 0 else ""
+                step += f", seed {event.seed}" if event.samples > 1 else ""
                 print(f"[{event.weights}{step}]", file=sys.stderr, flush=True)
             elif isinstance(event, Tokens):
                 # To a terminal literally; into a file or a pipe as the model wrote it.
@@ -122,4 +148,18 @@ def generate(
             del answer["request"]
             answer.pop("type", None)
         print(json.dumps({"prompt": session.prompt().name, "answers": answers}))
-    return 0
+    if problem:
+        print(literal(problem), file=sys.stderr)
+    return 1 if problem else 0
+
+
+def told(token: Token) -> dict[str, Any]:
+    """A token with its probability and what else might have come."""
+    return {
+        "id": token.id,
+        "text": token.text,
+        "logprob": token.logprob,
+        "alternatives": [
+            {"id": one.id, "text": one.text, "logprob": one.logprob} for one in token.options
+        ],
+    }

@@ -90,10 +90,10 @@ class Counter:
     def answered(self, said: list[Said]) -> list[tuple[int, int]]:
         """Prompts, and answers with the token that ends each."""
         if self.encoder.conversation.has_template:
-            texts = [self.written(one, head=True) for one in said]
+            texts = [self.written(one, head=True) + one.start for one in said]
             given = [len(made) for made in self.encoded(texts, special=False)]
         else:
-            given = self.prompts([plain_text(one.turns) for one in said])
+            given = self.prompts([plain_text(one.turns, one.start) for one in said])
         answers = [str(one.answer) for one in said]
         fresh = list(dict.fromkeys(one for one in answers if one not in self.answers))
         if len(self.answers) + len(fresh) > KNOWN_ANSWERS:

@@ -23,7 +23,15 @@ from workbench.data.roles import Turn, as_roles
 from workbench.protocol import FormatFound
 from workbench.session import Prompt, TrainingSettings
 
-__all__ = ["Encoder", "Example", "Said", "expected_answer", "prompt_ids", "prompt_turns"]
+__all__ = [
+    "Encoder",
+    "Example",
+    "Examples",
+    "Said",
+    "expected_answer",
+    "prompt_ids",
+    "prompt_turns",
+]
 
 Examples = Callable[[dict[str, Any]], Sequence[dict[str, Any]]]  # of a row: the rows before it
 SHOWN = 64  # tokens of a text's beginning that go on as a prompt

@@ -13,7 +13,7 @@ from workbench.catalogue import Report
 from workbench.data import costs
 from workbench.data.counting import Counter
 from workbench.data.engine import Stopped
-from workbench.data.examples import Encoder
+from workbench.data.examples import Encoder, Examples
 from workbench.data.prompting import ADVICE, PromptError
 from workbench.protocol import FormatFound, LengthsMeasured
 from workbench.session import Prompt, TrainingSettings
@@ -30,6 +30,7 @@ def measure(  # noqa: PLR0917
     limit: int,
     stopped: threading.Event,
     report: Report,
+    examples: Examples | None = None,
 ) -> LengthsMeasured:
     """Count the tokens of a `Selection`, or of `limit` of its rows drawn by the seed (0: all).
 
@@ -43,7 +44,7 @@ def measure(  # noqa: PLR0917
     import numpy
 
     begun = time.monotonic()
-    encoder = Encoder(tokenizer, prompt, found, training)
+    encoder = Encoder(tokenizer, prompt, found, training, examples)
     counter = Counter(encoder)
     counts, lost = count_all(counter, rows, limit, stopped, report)
     if counter.exact and counter.checked > 1:  # a later block showed that the first are in doubt

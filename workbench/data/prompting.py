@@ -193,9 +193,7 @@ def encode_turns(tokenizer: Any, turns: list[dict[str, Any]], start: str = "") -
     if getattr(tokenizer, "chat_template", None):
         text = chat_text(tokenizer, turns, head=True) + start
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    text = plain_text(turns)
-    if start:
-        text += ("" if text[-1:].isspace() else " ") + start
+    text = plain_text(turns, start)
     ids = list(tokenizer(text, add_special_tokens=True)["input_ids"])
     # Some tokenizers close every text, which is not where an answer begins.
     while len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
@@ -205,11 +203,12 @@ def encode_turns(tokenizer: Any, turns: list[dict[str, Any]], start: str = "") -
     return ids
 
 
-def plain_text(turns: list[dict[str, Any]]) -> str:
+def plain_text(turns: list[dict[str, Any]], start: str = "") -> str:
     """Turns as a text for a model without a chat template: an answer goes on in the line of what it
-    answers, an empty line comes before all else."""
+    answers, an empty line comes before all else. `start` is what the next answer begins with."""
+    begun = [{"role": "assistant", "content": start}] if start else []
     text = ""
-    for turn in turns:
+    for turn in [*turns, *begun]:
         if text and turn["role"] == "assistant":
             text += "" if text[-1:].isspace() else " "
         elif text:

@@ -28,6 +28,7 @@ __all__ = [
     "Selection",
     "Source",
     "SourceError",
+    "gathered",
     "memory_table",
     "open_dataset",
     "open_source",
@@ -128,7 +129,12 @@ def open_dataset(
     table.index(
         lambda done, total: report(f"reading {source.description}", done, total, "B"), given_up
     )
-    division = divide(source, settings, given_up, report)
+    return gathered(source, divide(source, settings, given_up, report))
+
+
+def gathered(source: Source, division: "Division") -> Dataset:
+    """The sides of a source that was read to its end."""
+    settings, table = division.settings, division.table
     several = len(source.tables) > 1
     evaluation = None
     if division.evaluation_table is not None and len(division.evaluation):

@@ -21,12 +21,14 @@ class Question:
     """A prompt, ready for the model that it was made for.
 
     `ids` are the exact tokens of a model in memory; a server gets `turns`, and `start`, what the
-    answer has to begin with. `tools` of a conversation go to the chat template.
+    answer has to begin with. `before` stands between the tokens and an answer whose probability is
+    asked for: a space, after plain text and after a `start`.
     """
 
     turns: list[Turn] = field(default_factory=list)
     start: str = ""
     ids: list[int] = field(default_factory=list)
+    before: str = ""
 
     @property
     def key(self) -> str:
@@ -56,11 +58,25 @@ OnText = Callable[[str, int, list[Token]], None]  # text, number of tokens, the 
 class Answerer(Protocol):
     """Answers questions. Its methods are called from one thread at a time."""
 
-    name: str  # of the model, for the person
-    device: str
-    fingerprint: str  # changes with the weights: answers are kept by it
-    context_length: int  # tokens; 0: unknown
-    scores: bool  # it can tell the probability of a given answer
+    @property
+    def name(self) -> str:
+        """Of the model, for the person."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs: cpu, cuda:0 …, or the server's host."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the weights: answers are kept by it."""
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of prompt and answer together; 0: unknown."""
+
+    @property
+    def scores(self) -> bool:
+        """Whether it can tell the probability of a given answer."""
 
     def question(self, turns: Sequence[Turn], start: str = "") -> Question:
         """A prompt for it of turns, the answer beginning with `start`.

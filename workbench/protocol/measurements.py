@@ -27,6 +27,7 @@ class RowsMeasured(Event):
     rows: list[MeasuredRow]
     done: int = 0
     total: int = 0
+    split: str = ""  # of the rows, where it is not the one looked at
 
     def merge(self, later: "RowsMeasured") -> "RowsMeasured | None":
         """Both as one, or None where they do not belong together."""
@@ -65,6 +66,7 @@ class Evaluated(Event):
     failed: int = 0  # rows without an answer: the server refused them, say
     cached: int = 0  # rows whose answer was known
     notes: list[str] = []  # such as: examples of the prompt are among the rows measured
+    split: str = ""  # of the rows, where it is not the one looked at
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,8 @@ leave a checkpoint. Knows nothing of requests, events or the screen: see `hooks.
 
 import gc
 import re
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,15 @@ import torch
 from msgspec.structs import replace
 from transformers import TrainingArguments, set_seed
 
+from workbench.catalogue import Report
 from workbench.data.examples import Encoder
+from workbench.data.examples import Examples as RowsBefore
 from workbench.data.formats import recognise_table
 from workbench.data.prompting import PromptError
 from workbench.data.sources import Dataset
 from workbench.inference.model import LoadedModel
 from workbench.inference.tokenizer import quiet
-from workbench.protocol import RunState
+from workbench.protocol import FormatFound, RunState
 from workbench.runs import Run, RunError
 from workbench.session import Prompt, Session, TrainingSettings
 from workbench.training.adapter import fresh_adapter
@@ -30,6 +34,14 @@ from workbench.training.recorder import Recorder
 from workbench.training.trainer import CompletionTrainer
 
 __all__ = ["Hooks", "TrainingError", "train"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a prompt's examples are drawn: names of encoders start in `folder`, the workspace."""
+
+    folder: Path = Path()
+    report: Report = lambda _what, _done, _total, _unit: None
 
 
 def train(  # noqa: PLR0917
@@ -53,7 +65,9 @@ def train(  # noqa: PLR0917
     settings, prompt = session.training, session.prompt()
     first_step = step_of(resume_from) if resume_from else 0
     try:
-        examples, evaluation = prepare(loaded, data, session, hooks=hooks, step=first_step)
+        examples, evaluation = prepare(
+            loaded, data, session, hooks=hooks, step=first_step, folder=run.folder.parents[1]
+        )
     except StopRequested:
         run.event("stopped", step=first_step, message="Stopped before the first step.")
         return "stopped"
@@ -105,6 +119,7 @@ def prepare(
     *,
     hooks: Hooks,
     step: int,
+    folder: Path = Path(),
 ) -> tuple[Examples, Examples]:
     """The rows to train on and those for the evaluation loss, as token ids.
 
@@ -124,7 +139,11 @@ def prepare(
     if not len(data.train):
         raise TrainingError("There are no rows to train on; choose another dataset.split.")
     longest = min(settings.max_length, loaded.context_length)
-    encoder = encoder_for(loaded, data, session, longest)
+
+    def report(_what: str, _done: float, _total: float, _unit: str) -> None:
+        pause(0)
+
+    encoder = encoder_for(loaded, data, session, longest, Drawing(folder, report))
     chosen = choose_rows(len(data.train), settings.rows, settings.seed)
     examples = prepare_examples(data.train, chosen, encoder, pause=pause)
     if not len(examples):
@@ -139,7 +158,9 @@ def prepare(
     return examples, evaluation
 
 
-def encoder_for(loaded: LoadedModel, data: Dataset, session: Session, max_length: int) -> Encoder:
+def encoder_for(
+    loaded: LoadedModel, data: Dataset, session: Session, max_length: int, drawing: Drawing | None = None
+) -> Encoder:
     """What makes examples of the dataset's rows, as the dataset pane shows them.
 
     Raises:
@@ -150,9 +171,23 @@ def encoder_for(loaded: LoadedModel, data: Dataset, session: Session, max_length
         raise TrainingError(found.problem)
     settings = replace(session.training, max_length=max_length)
     try:
-        return Encoder(loaded.tokenizer, session.prompt(), found, settings)
+        shown = examples_of(data, session, found, drawing or Drawing())
+        return Encoder(loaded.tokenizer, session.prompt(), found, settings, shown)
     except PromptError as error:
         raise TrainingError(str(error)) from error
+
+
+def examples_of(
+    data: Dataset, session: Session, found: FormatFound, drawing: Drawing
+) -> RowsBefore | None:
+    """Which rows stand before a row as the prompt's examples; None where it has none."""
+    prompt = session.prompt()
+    if not (prompt.examples.rows if prompt.examples.choose == "picked" else prompt.examples.count):
+        return None
+    from workbench.prompting.shots import Shots
+
+    shots = Shots(prompt, found, data.train, drawing.folder, drawing.report, threading.Event())
+    return lambda values: [row for _, row in shots.for_row(values, -1)]
 
 
 def describe(

@@ -61,6 +61,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
         ("workbench.data.expressions", "QueryError"),
         ("workbench.data.prompting", "PromptError"),
         ("workbench.inference.errors", "ModelError"),
+        ("workbench.measuring.database", "ResultsError"),
         ("workbench.training.errors", "TrainingError"),
     ):
         if module in sys.modules:

@@ -12,7 +12,7 @@ from workbench.worker.lane import RefusedError
 if TYPE_CHECKING:
     import numpy
 
-    from workbench.data.sources import Source
+    from workbench.data.sources import Dataset, Source
     from workbench.data.splits import Division
     from workbench.data.views import View
 
@@ -142,6 +142,17 @@ class Opened:
         if self.division is None and self.problem:
             raise RefusedError(self.problem)
         return self.division
+
+    def dataset(self, stopped: threading.Event) -> "Dataset | None":
+        """The sides as training and measuring take them; None where the wait was given up.
+
+        Raises:
+            RefusedError: when they will never be known.
+        """
+        from workbench.data.sources import gathered
+
+        division = self.divided(stopped)
+        return gathered(self.source, division) if division else None
 
     def wait_until_read(self, stopped: threading.Event) -> bool:
         """Whether the table was read to its end; False where the wait was given up.

@@ -1,11 +1,14 @@
 """Shows what a model gets: of a prompt, of a row to learn from, and how long rows are in tokens."""
 
 import queue
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from workbench.protocol import (
+    Advice,
     Done,
     FormatFound,
     InspectTokens,
@@ -21,6 +24,7 @@ from workbench.protocol import (
 from workbench.session import DatasetSettings, ModelSettings, Prompt, TrainingSettings
 from workbench.worker.lane import Job, Lane, RefusedError
 from workbench.worker.opened import Opened
+from workbench.worker.shelf import Shelf, has_examples
 
 MOST_TOKENS = 20_000  # told of one text
 
@@ -81,51 +85,160 @@ def found_in_row(values: Values, dataset: DatasetSettings, prompt: Prompt) -> Fo
 
 
 class PromptDesk(LatestLane):
-    def __init__(self) -> None:
+    """Fills the prompt of a row, counts its tokens and looks for what could be worded better."""
+
+    def __init__(self, shelf: Shelf) -> None:
         super().__init__("prompts")
+        self.shelf = shelf
         self.handlers = {RenderPrompt: self.render}
 
     def render(self, request: RenderPrompt, job: Job) -> None:
         from workbench.data import prompting
 
-        native = not request.prompt.template.strip() and request.dataset and request.values
+        native = is_native(request)
         answer = ""
         if not native:
             # The template is checked first: that needs no tokenizer, and is quick.
             prompting.messages(request.prompt, request.values)
             answer = prompting.answer(request.prompt, request.values)
-        tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
-        ids = prompt_tokens(tokenizer, request)
+        chosen = [] if native else self.examples(request, job)
+        examples = [values for _, values in chosen]
         if native:
             answer = answer_of(request)
-        notes = [] if tokenizer.chat_template else ["The model has no chat template: plain text."]
+        told = self.on_server if request.model.url else self.here
+        rendered = told(request, job, examples)
         job.tell(
-            PromptRendered(
-                request=job.id,
-                text=tokenizer.decode(ids, skip_special_tokens=False),
-                token_count=len(ids),
-                context_length=limit,
-                tokens=[
-                    tokenizer.decode([one], skip_special_tokens=False) for one in ids[:MOST_TOKENS]
-                ],
-                ids=ids[:MOST_TOKENS],
-                answer=answer,
-                notes=notes,
+            msgspec.structs.replace(
+                rendered, request=job.id, answer=answer, examples=[number for number, _ in chosen]
             )
         )
 
+    def examples(self, request: RenderPrompt, job: Job) -> list[tuple[int, Values]]:
+        return self.shelf.examples(request, job)
 
-def prompt_tokens(tokenizer: Any, request: Any) -> list[int]:
+    def on_server(
+        self, request: RenderPrompt, _job: Job, examples: Sequence[Values]
+    ) -> PromptRendered:
+        """What a server gets: its tokens are its own affair."""
+        turns = turns_of_request(request, examples)
+        written = [f"[{turn['role']}]\n{turn['content']}" for turn in turns]
+        if request.prompt.answer_start:
+            written.append(f"[assistant]\n{request.prompt.answer_start}")
+        return PromptRendered(
+            text="\n\n".join(written),
+            token_count=-1,
+            context_length=0,
+            notes=["The server puts the turns into its model's own words and counts the tokens."],
+            advice=self.advice(request, examples),
+        )
+
+    def here(self, request: RenderPrompt, job: Job, examples: Sequence[Values]) -> PromptRendered:
+        tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
+        ids = prompt_tokens(tokenizer, request, examples)
+        notes = [] if tokenizer.chat_template else ["The model has no chat template: plain text."]
+        return PromptRendered(
+            text=tokenizer.decode(ids, skip_special_tokens=False),
+            token_count=len(ids),
+            context_length=limit,
+            tokens=[
+                tokenizer.decode([one], skip_special_tokens=False) for one in ids[:MOST_TOKENS]
+            ],
+            ids=ids[:MOST_TOKENS],
+            notes=notes,
+            advice=self.advice(request, examples, tokenizer, limit, len(ids)),
+            parts=parts_of(tokenizer, request, examples, len(ids)),
+        )
+
+    @staticmethod
+    def advice(
+        request: RenderPrompt,
+        examples: Sequence[Values],
+        tokenizer: Any = None,
+        limit: int = 0,
+        count: int = 0,
+    ) -> list[Advice]:
+        from workbench.data import prompting
+        from workbench.prompting.advice import advise
+
+        if is_native(request):
+            return []
+        return advise(
+            request.prompt,
+            columns=list(request.values),
+            values=request.values,
+            labels=request.labels,
+            tokenizer=tokenizer,
+            context_length=limit,
+            max_new_tokens=request.generation.max_new_tokens,
+            prompt_tokens=count,
+            example_answers=[prompting.answer(request.prompt, one) for one in examples],
+        )
+
+
+def is_native(request: Any) -> bool:
+    """Whether the row itself is the prompt: the pane has no wording for it."""
+    return not request.prompt.template.strip() and bool(request.dataset and request.values)
+
+
+def turns_of_request(request: Any, examples: Sequence[Values] = ()) -> list[dict[str, Any]]:
+    """The turns of a RenderPrompt or a Generate: of the wording, or of the row itself."""
+    from workbench.data import prompting
+    from workbench.data.examples import prompt_turns
+
+    if not is_native(request):
+        return list(prompting.messages(request.prompt, request.values, examples))
+    found = found_in_row(request.values, request.dataset, request.prompt)
+    return list(prompt_turns(request.prompt, found, request.values))
+
+
+def prompt_tokens(tokenizer: Any, request: Any, examples: Sequence[Values] = ()) -> list[int]:
     """What the model gets for a RenderPrompt or a Generate: of the wording, or of the row itself
     where there is none."""
     from workbench.data import prompting
 
-    if request.prompt.template.strip() or request.dataset is None or not request.values:
-        return prompting.encode_prompt(tokenizer, request.prompt, request.values)
+    if not is_native(request):
+        return prompting.encode_prompt(tokenizer, request.prompt, request.values, examples)
     from workbench.data.examples import prompt_ids
 
     found = found_in_row(request.values, request.dataset, request.prompt)
     return prompt_ids(tokenizer, request.prompt, found, request.values)
+
+
+def parts_of(
+    tokenizer: Any, request: RenderPrompt, examples: Sequence[Values], total: int
+) -> dict[str, int]:
+    """Tokens of each part of the wording: what the prompt is shorter by without it."""
+    from msgspec.structs import replace
+
+    from workbench.data import prompting
+
+    if is_native(request):
+        return {}
+    prompt, values = request.prompt, request.values
+
+    def count(prompt: Prompt, shown: Sequence[Values]) -> int:
+        return len(prompting.encode_prompt(tokenizer, prompt, values, shown))
+
+    parts: dict[str, int] = {}
+    try:
+        if prompt.answer_start:
+            prompt = replace(prompt, answer_start="")
+            before, total = total, count(prompt, examples)
+            parts["answer start"] = before - total
+        if examples:
+            before, total = total, count(prompt, ())
+            parts["examples"] = before - total
+        if prompt.turns:
+            prompt = replace(prompt, turns=[])
+            before, total = total, count(prompt, ())
+            parts["turns"] = before - total
+        if prompt.system.strip():
+            prompt = replace(prompt, system="")
+            before, total = total, count(prompt, ())
+            parts["system"] = before - total
+    except prompting.PromptError:  # a chat template that wants a part
+        return {}
+    return {"template": total, **parts}
 
 
 def answer_of(request: RenderPrompt) -> str:
@@ -144,9 +257,9 @@ def answer_of(request: RenderPrompt) -> str:
 class TokenDesk(LatestLane):
     """Shows what the trainer gets from a row."""
 
-    def __init__(self, opened: Callable[[Hashable], Opened]) -> None:
+    def __init__(self, shelf: Shelf) -> None:
         super().__init__("tokens")
-        self.opened = opened
+        self.shelf, self.opened = shelf, shelf.opened
         self.handlers = {InspectTokens: self.inspect, ShowRoles: self.roles}
 
     def roles(self, request: ShowRoles, job: Job) -> None:
@@ -171,7 +284,10 @@ class TokenDesk(LatestLane):
 
         found = usable(format_of(self.opened, job, request))
         tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
-        encoder = Encoder(tokenizer, request.prompt, found, within(request.training, limit))
+        training = within(request.training, limit)
+        encoder = Encoder(
+            tokenizer, request.prompt, found, training, drawn(self.shelf, job, request)
+        )
         seen: TokensInspected = inspect(tokenizer, encoder, request.values)
         job.tell(replace(seen, request=job.id))
 
@@ -179,9 +295,9 @@ class TokenDesk(LatestLane):
 class LengthDesk(TokenizerLane):
     """Counts the tokens of many rows."""
 
-    def __init__(self, opened: Callable[[Hashable], Opened]) -> None:
+    def __init__(self, shelf: Shelf) -> None:
         super().__init__("lengths")
-        self.opened = opened
+        self.shelf, self.opened = shelf, shelf.opened
         self.handlers = {MeasureLengths: self.measure}
 
     def measure(self, request: MeasureLengths, job: Job) -> None:
@@ -214,8 +330,18 @@ class LengthDesk(TokenizerLane):
             request.rows,
             job.stopped,
             job.progress,
+            drawn(self.shelf, job, request),
         )
         job.tell(replace(made, request=job.id))
+
+
+def drawn(shelf: Shelf, job: Job, request: InspectTokens | MeasureLengths) -> Any:
+    """What draws the examples that stand before a row, for an Encoder; None: there are none."""
+    if not has_examples(request.prompt):
+        return None
+    shots = shelf.shots(job, request.prompt, request.dataset, request.folder)
+    assert shots is not None
+    return lambda values: [row for _, row in shots.for_row(values, -1)]
 
 
 def format_of(

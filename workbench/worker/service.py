@@ -11,10 +11,14 @@ from workbench.protocol import (
     AnyEvent,
     AnyRequest,
     Cancel,
+    ChooseExamples,
     ColumnsSummarised,
+    Compare,
+    Compared,
     DatasetOpened,
     Done,
     Evaluate,
+    ExamplesChosen,
     ExportRows,
     Failed,
     FindProblems,
@@ -22,11 +26,15 @@ from workbench.protocol import (
     Generate,
     Hello,
     InspectTokens,
+    JudgePairs,
     LengthsMeasured,
+    ListVersions,
     LoadModel,
     MeasureLengths,
+    MeasurementShown,
     ModelLoaded,
     OpenDataset,
+    Optimize,
     ProblemsFound,
     PromptRendered,
     ReadRow,
@@ -36,18 +44,26 @@ from workbench.protocol import (
     Row,
     Rows,
     RowsExported,
+    ShowMeasurement,
     ShowRoles,
     Shutdown,
     StartTraining,
     StopTraining,
     SummariseColumns,
+    TakeAway,
+    TakenAway,
     TokensInspected,
+    Versions,
     Welcome,
 )
 from workbench.worker.data_desk import DataDesk
+from workbench.worker.endpoint_desk import EndpointDesk, is_remote
+from workbench.worker.examples_desk import ExamplesDesk
 from workbench.worker.lane import Job, Lane
 from workbench.worker.prompt_desk import LengthDesk, PromptDesk, TokenDesk
+from workbench.worker.results_desk import ResultsDesk
 from workbench.worker.scan_desk import FindDesk, LookDesk
+from workbench.worker.shelf import Shelf
 from workbench.worker.thread import Worker
 
 Tell = Callable[[AnyEvent], None]
@@ -66,6 +82,12 @@ SINGLE = (
     ExportRows,
     RenderPrompt,
     LoadModel,
+    Compare,
+    JudgePairs,
+    ListVersions,
+    ShowMeasurement,
+    ChooseExamples,
+    TakeAway,
 )
 ANSWERS = (
     DatasetOpened,
@@ -79,6 +101,11 @@ ANSWERS = (
     RowsExported,
     PromptRendered,
     ModelLoaded,
+    Compared,
+    Versions,
+    MeasurementShown,
+    ExamplesChosen,
+    TakenAway,
 )
 
 
@@ -91,20 +118,33 @@ class Service:
         self.jobs: dict[tuple[Tell, int], Job] = {}  # (listener, request) → job
         self.lock = threading.Lock()
         self.ended = threading.Event()
-        self.worker = Worker(self.broadcast)
         self.data = DataDesk()
+        shelf = Shelf(self.data.opened)
+        self.worker = Worker(self.broadcast, shelf)
+        self.servers = EndpointDesk(shelf)
         finding, looking = FindDesk(self.data.opened), LookDesk(self.data.opened)
         self.lanes: dict[type, Lane] = {
             **dict.fromkeys((OpenDataset, ReadRows, ReadRow), self.data),
             FindRows: finding,
             **dict.fromkeys((SummariseColumns, FindProblems, ExportRows), looking),
-            **dict.fromkeys((InspectTokens, ShowRoles), TokenDesk(self.data.opened)),
-            MeasureLengths: LengthDesk(self.data.opened),
-            RenderPrompt: PromptDesk(),
-            **dict.fromkeys((LoadModel, Generate, Evaluate, StartTraining), self.worker),
+            **dict.fromkeys((InspectTokens, ShowRoles), TokenDesk(shelf)),
+            MeasureLengths: LengthDesk(shelf),
+            RenderPrompt: PromptDesk(shelf),
+            ChooseExamples: ExamplesDesk(shelf),
+            **dict.fromkeys((Compare, ListVersions, ShowMeasurement, TakeAway), ResultsDesk(shelf)),
+            **dict.fromkeys(
+                (LoadModel, Generate, Evaluate, JudgePairs, Optimize, StartTraining), self.worker
+            ),
         }
-        for lane in set(self.lanes.values()):
+        for lane in self.all_lanes():
             lane.start()
+
+    def all_lanes(self) -> set[Lane]:
+        return {*self.lanes.values(), self.servers}
+
+    def lane_of(self, request: AnyRequest) -> Lane:
+        """Who works it off: what needs no model in memory waits for none."""
+        return self.servers if is_remote(request) else self.lanes[type(request)]
 
     def attach(self, tell: Tell) -> None:
         """Have the news told to this listener, too."""
@@ -180,7 +220,7 @@ class Service:
         job = Job(request, report, client=tell)
         with self.lock:
             self.jobs[key] = job
-        self.lanes[type(request)].put(job)
+        self.lane_of(request).put(job)
 
     def welcome(self, request: int) -> Welcome:
         loaded = self.worker.loaded
@@ -204,7 +244,7 @@ class Service:
             job.stopped.set()
         self.worker.stop_run.set()
         self.data.close()
-        for lane in set(self.lanes.values()):
+        for lane in self.all_lanes():
             lane.end()
         threading.Thread(target=self.wait_for_end, name="end", daemon=True).start()
 
@@ -212,7 +252,7 @@ class Service:
         self.worker.join()
         # A process that ends in the middle of a query is aborted by the engine's threads.
         deadline = time.monotonic() + END_SECONDS
-        for thread in (*self.lanes.values(), self.data.reading):
+        for thread in (*self.all_lanes(), self.data.reading):
             if thread is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
         self.ended.set()

@@ -7,7 +7,6 @@ meantime between two optimiser steps, with the weights as they are at that step.
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,29 +19,33 @@ from workbench.protocol import (
     AnyEvent,
     Done,
     Evaluate,
-    Evaluated,
     Failed,
     Generate,
     GenerationFinished,
-    GenerationStarted,
+    JudgePairs,
     LoadModel,
     ModelLoaded,
+    Optimize,
     RunState,
     RunStatus,
     StartTraining,
-    Tokens,
     TrainingAdvanced,
     TrainingEnded,
     TrainingStarted,
     Weights,
 )
 from workbench.session import ModelSettings, Session
+from workbench.worker.bench import Bench
+from workbench.worker.endpoint_desk import EndpointDesk
 from workbench.worker.lane import Job, Lane, RefusedError, sentence
 from workbench.worker.output import note, redirected
-from workbench.worker.prompt_desk import prompt_tokens
+from workbench.worker.shelf import Shelf
+from workbench.worker.telling import question_of, tell_answers
 
 if TYPE_CHECKING:
+    from workbench.inference.answering import Answerer
     from workbench.inference.model import LoadedModel
+    from workbench.inference.prefixes import Prefixes
 
 
 class Worker(Lane):
@@ -52,9 +55,13 @@ class Worker(Lane):
         broadcast: tells everyone attached.
     """
 
-    def __init__(self, broadcast: Callable[[AnyEvent], None]) -> None:
+    def __init__(self, broadcast: Callable[[AnyEvent], None], shelf: Shelf) -> None:
         super().__init__("worker")
-        self.broadcast = broadcast
+        self.broadcast, self.shelf = broadcast, shelf
+        self.bench = Bench(shelf, self.answerers, self.serve_answers, lambda: self.step)
+        self.remote = EndpointDesk.answerers
+        self.kept_prefixes: Prefixes | None = None
+        self.serving = False  # an answer is given while something else is under way
         self.loaded: LoadedModel | None = None
         self.run_status: RunStatus | None = None  # of the run under way, else None
         self.writing: runs.Run | None = None  # its folder, open for writing
@@ -62,7 +69,9 @@ class Worker(Lane):
         self.handlers = {
             LoadModel: self.load,
             Generate: self.generate,
-            Evaluate: self.evaluate,
+            Evaluate: self.bench.evaluate,
+            JudgePairs: self.bench.judge_pairs,
+            Optimize: self.bench.optimize,
             StartTraining: self.train,
         }
 
@@ -112,41 +121,40 @@ class Worker(Lane):
         there: list[Weights] = [one for one in wanted if one == "base" or loaded.has_adapter]
         return there or ["base"]
 
-    def generate(self, request: Generate, job: Job) -> None:
-        from workbench.inference.generation import generate
+    def answerers(
+        self, model: ModelSettings, folder: str, wanted: tuple[Weights, ...], job: Job
+    ) -> "list[tuple[Weights, Answerer]]":
+        """Who answers for a model: of a server's one, of one in memory one for each of its weights
+        that there are."""
+        if model.url:
+            return self.remote(model, folder, wanted, job)
+        from workbench.inference.local import LocalAnswerer
 
-        loaded = self.ready(request.model, Path(request.folder), job)
-        ids = prompt_tokens(loaded.tokenizer, request)
-        for weights in self.available(loaded, request.weights):
+        loaded = self.ready(model, Path(folder), job)
+        return [
+            (weights, LocalAnswerer(loaded, weights, self.prefixes))
+            for weights in self.available(loaded, wanted)
+        ]
+
+    @property
+    def prefixes(self) -> "Prefixes":
+        """What the model has read of the last prompts."""
+        from workbench.inference.prefixes import Prefixes
+
+        if self.kept_prefixes is None:
+            self.kept_prefixes = Prefixes()
+        return self.kept_prefixes
+
+    def generate(self, request: Generate, job: Job) -> None:
+        examples = [values for _, values in self.shelf.examples(request, job)]
+        there = self.answerers(request.model, request.folder, request.weights, job)
+        question = question_of(request, there[0][1], examples)
+        for weights, answerer in there:
             if job.stopped.is_set():
                 break
-            job.tell(
-                GenerationStarted(
-                    request=job.id,
-                    weights=weights,
-                    prompt_tokens=len(ids),
-                    step=self.step,
-                    seed=request.generation.seed,
-                    device=str(loaded.device),
-                )
-            )
-
-            def tell(text: str, count: int, weights: Weights = weights) -> None:
-                job.tell(Tokens(request=job.id, weights=weights, text=text, count=count))
-
-            made = generate(loaded, ids, request.generation, weights, job.stopped, tell)
-            finished = GenerationFinished(
-                request=job.id,
-                weights=weights,
-                text=made.text,
-                tokens=made.tokens,
-                seconds_to_first=made.seconds_to_first,
-                tokens_per_second=made.tokens_per_second,
-                reason=made.reason,
-                step=self.step,
-            )
-            job.tell(finished)
-            self.keep_sample(request, finished)
+            for made in tell_answers(request, job, answerer, question, weights, self.step):
+                self.keep_sample(request, made)
+        self.bench.keep_version(request)
         job.tell(Done(request=job.id, cancelled=job.stopped.is_set()))
 
     def keep_sample(self, request: Generate, made: GenerationFinished) -> None:
@@ -160,51 +168,31 @@ class Worker(Lane):
                 text=made.text,
             )
 
-    def evaluate(self, request: Evaluate, job: Job) -> None:
-        from workbench.data.formats import recognise_table
-        from workbench.data.sources import open_dataset
-        from workbench.inference.evaluation import evaluate
-
-        folder = Path(request.folder)
-        loaded = self.ready(request.model, folder, job)
-        data = open_dataset(request.dataset, folder, job.progress, job.stopped)
-        if data.evaluation is None:
-            raise RefusedError("The dataset has no rows to measure on: name an evaluation_split.")
-        found = recognise_table(data.evaluation.table, request.dataset, request.prompt)
-        for weights in self.available(loaded, request.weights):
-            if job.stopped.is_set():
-                break
-            begun = time.perf_counter()
-            made = evaluate(
-                loaded,
-                data.evaluation,
-                request.prompt,
-                request.evaluation,
-                weights,
-                request.max_length,
-                job.stopped,
-                job.progress,
-                found,
-            )
-            if job.stopped.is_set():
-                break
-            job.tell(
-                Evaluated(
-                    request=job.id,
-                    weights=weights,
-                    rows=made.rows,
-                    metric=made.metric,
-                    value=made.value,
-                    low=made.low,
-                    high=made.high,
-                    seconds=time.perf_counter() - begun,
-                    labels=list(made.labels),
-                    confusion=[list(row) for row in made.confusion],
-                    left_out=made.left_out,
-                    step=self.step,
-                )
-            )
-        job.tell(Done(request=job.id, cancelled=job.stopped.is_set()))
+    def serve_answers(self) -> None:
+        """While it measures or searches: give the answers that were asked for meanwhile, of the
+        model in memory; all else waits for its turn."""
+        if self.serving or self.loaded is None:
+            return
+        waiting: list[Job | None] = []
+        with suppress(queue.Empty):
+            while True:
+                waiting.append(self.queue.get_nowait())
+        here = replace(self.loaded.settings, adapter="")
+        self.serving = True
+        try:
+            for job in waiting:
+                request = job.request if job is not None else None
+                if (
+                    job is not None
+                    and isinstance(request, Generate)
+                    and request.model.adapter in ("", self.loaded.settings.adapter)
+                    and replace(request.model, adapter="") == here
+                ):
+                    self.work(job)
+                else:
+                    self.queue.put(job)
+        finally:
+            self.serving = False
 
     # --- fine-tuning -----------------------------------------------------------------------
 

@@ -1,0 +1,185 @@
+"""Measures, judges and searches, whoever answers: a model in memory or one on a server."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workbench.protocol import (
+    Done,
+    Evaluate,
+    Generate,
+    JudgePairs,
+    MeasuredRow,
+    Optimize,
+    RowsMeasured,
+    Weights,
+)
+from workbench.session import ModelSettings
+from workbench.worker.lane import Job, RefusedError
+from workbench.worker.results_desk import results_of
+from workbench.worker.shelf import GivenUpError, Shelf, has_examples
+
+if TYPE_CHECKING:
+    from workbench.data.selection import Selection
+    from workbench.data.sources import Dataset
+    from workbench.inference.answering import Answerer
+    from workbench.measuring.evaluation import Task
+
+BOTH: tuple[Weights, ...] = ("base", "tuned")
+# A model's answerers: of its own weights and, where it has an adapter, of the tuned ones.
+Answerers = Callable[
+    [ModelSettings, str, tuple[Weights, ...], Job], "list[tuple[Weights, Answerer]]"
+]
+
+
+def nobody() -> None:
+    return None
+
+
+class Bench:
+    """`between` is called now and then: others may be served meanwhile; `step` tells the step of
+    the run whose weights answer."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        answerers: Answerers,
+        between: Callable[[], None] = nobody,
+        step: Callable[[], int] = lambda: -1,
+    ) -> None:
+        self.shelf, self.answerers = shelf, answerers
+        self.between, self.step = between, step
+
+    def keep_version(self, request: Generate) -> None:
+        """An answer was asked for: its wording belongs to the history."""
+        if request.session_path:
+            results_of(request.folder).keep_version(
+                request.session_path, request.prompt, request.model, request.generation, answers=1
+            )
+
+    # --- measuring ---------------------------------------------------------------------------
+
+    def evaluate(self, request: Evaluate, job: Job) -> None:
+        from workbench.measuring.evaluation import Listener, evaluate
+
+        try:
+            # The rows first: they may be wrong, and the model takes long to load.
+            data = self.shelf.dataset(job, request.dataset, request.folder)
+            rows = rows_of(request, data)
+            split = split_of(rows, data)
+            there = self.answerers(request.model, request.folder, request.weights, job)
+            results = results_of(request.folder)
+            results.keep_version(
+                request.session_path, request.prompt, request.model, request.generation
+            )
+            for weights, answerer in there:
+                if job.stopped.is_set():
+                    break
+                task = self.task(request, job, data, rows, weights)
+
+                def tell(
+                    id: str, told: list[MeasuredRow], done: int, total: int, of: Weights = weights
+                ) -> None:
+                    job.tell(
+                        RowsMeasured(
+                            request=job.id,
+                            measurement=id,
+                            weights=of,
+                            rows=told,
+                            done=done,
+                            total=total,
+                            split=split,
+                        )
+                    )
+
+                made = evaluate(
+                    answerer,
+                    task,
+                    results,
+                    Listener(job.stopped, job.progress, tell, self.between),
+                    judge=lambda: self.judge(request, job),
+                )
+                job.tell(msgspec.structs.replace(made, request=job.id))
+        except GivenUpError:
+            pass
+        job.tell(Done(request=job.id, cancelled=job.stopped.is_set()))
+
+    def task(
+        self, request: Evaluate, job: Job, data: "Dataset", rows: "Selection", weights: Weights
+    ) -> "Task":
+        from workbench.data.formats import recognise_table
+        from workbench.measuring.evaluation import Task
+
+        found = recognise_table(rows.table, request.dataset, request.prompt)
+        if found.problem:
+            raise RefusedError(found.problem)
+        shots = None
+        if has_examples(request.prompt):
+            drawn_from = recognise_table(data.train.table, request.dataset, request.prompt)
+            shots = self.shelf.draw(job, request.prompt, data, drawn_from, request.folder)
+        return Task(
+            prompt=request.prompt,
+            model=request.model,
+            weights=weights,
+            evaluation=request.evaluation,
+            generation=request.generation,
+            found=found,
+            rows=rows,
+            dataset=data.fingerprint,
+            folder=Path(request.folder),
+            session_path=request.session_path,
+            shots=shots,
+            same_table=rows.table is data.train.table,
+            count=len(request.numbers),
+            fresh=request.fresh,
+            step=self.step(),
+            split=split_of(rows, data),
+        )
+
+    def judge(self, request: Evaluate | JudgePairs, job: Job) -> "Answerer":
+        """Who judges: the model that the settings name, else the one that is measured."""
+        model = request.evaluation.judge.model or request.model
+        return self.answerers(model, request.folder, ("base",), job)[0][1]
+
+    def judge_pairs(self, request: JudgePairs, job: Job) -> None:
+        raise RefusedError("There is no judge yet.")
+
+    # --- searching ---------------------------------------------------------------------------
+
+    def optimize(self, request: Optimize, job: Job) -> None:
+        raise RefusedError("There is no search yet.")
+
+
+def rows_of(request: Evaluate, data: "Dataset") -> "Selection":
+    """The rows to measure on.
+
+    Raises:
+        RefusedError: where there are none.
+    """
+    import numpy
+
+    from workbench.data.selection import Selection
+
+    if request.numbers:
+        table = data.train.table
+        wrong = [number for number in request.numbers if not 0 <= number < table.count]
+        if wrong:
+            raise RefusedError(
+                f"There is no row {wrong[0] + 1:,}: there are {table.count:,}; choose the rows "
+                "anew."
+            )
+        return Selection(table, numpy.array(sorted(set(request.numbers)), numpy.int64))
+    if data.evaluation is None:
+        raise RefusedError(
+            "The dataset has no rows to measure on: name an evaluation_split, or hold some out."
+        )
+    return data.evaluation
+
+
+def split_of(rows: "Selection", data: "Dataset") -> str:
+    """The split that rows are of, where it is not the one looked at."""
+    if rows.table is data.train.table:
+        return ""
+    return next((name for name, table in data.source.tables.items() if table is rows.table), "")

@@ -1,0 +1,107 @@
+"""Tells what a model answers, whoever it is: one in memory or one on a server."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from workbench.protocol import (
+    Generate,
+    GenerationFinished,
+    GenerationStarted,
+    Token,
+    Tokens,
+    Values,
+    Weights,
+)
+from workbench.worker.lane import Job
+from workbench.worker.prompt_desk import prompt_tokens, turns_of_request
+
+if TYPE_CHECKING:
+    from workbench.inference.answering import Answerer, Question
+
+
+def question_of(
+    request: Generate, answerer: "Answerer", examples: Sequence[Values] = ()
+) -> "Question":
+    """What a request asks, for whom it asks.
+
+    Raises:
+        PromptError: where the prompt cannot be filled from the row.
+    """
+    from workbench.inference.answering import Question
+    from workbench.measuring.questions import tokenizer_of
+
+    tokenizer = tokenizer_of(answerer)
+    if tokenizer is None:
+        return answerer.question(turns_of_request(request, examples), request.prompt.answer_start)
+    return Question(ids=prompt_tokens(tokenizer, request, examples))
+
+
+def tell_answers(  # noqa: PLR0917
+    request: Generate,
+    job: Job,
+    answerer: "Answerer",
+    question: "Question",
+    weights: Weights,
+    step: int = -1,
+) -> list[GenerationFinished]:
+    """As many answers as the settings want, each with a seed of its own, told as they come."""
+    settings = request.generation
+    samples = settings.num_return_sequences if settings.do_sample else 1
+    finished: list[GenerationFinished] = []
+    for sample in range(samples):
+        if job.stopped.is_set():
+            break
+        seed = settings.seed + sample
+        job.tell(
+            GenerationStarted(
+                request=job.id,
+                weights=weights,
+                prompt_tokens=len(question.ids) or -1,
+                step=step,
+                seed=seed,
+                device=answerer.device,
+                sample=sample,
+                samples=samples,
+            )
+        )
+
+        def tell(text: str, count: int, tokens: list[Token], sample: int = sample) -> None:
+            job.tell(
+                Tokens(
+                    request=job.id,
+                    weights=weights,
+                    text=text,
+                    count=count,
+                    sample=sample,
+                    tokens=tokens,
+                )
+            )
+
+        answer = answerer.stream(
+            question,
+            replace(settings, seed=seed, num_return_sequences=1),
+            tell,
+            job.stopped,
+            alternatives=request.alternatives,
+            begin=request.begin,
+            begin_text=request.begin_text,
+            labels=request.labels,
+        )
+        after = answer.seconds - answer.seconds_to_first
+        event = GenerationFinished(
+            request=job.id,
+            weights=weights,
+            text=answer.text,
+            tokens=answer.tokens,
+            seconds_to_first=answer.seconds_to_first,
+            tokens_per_second=(answer.tokens - 1) / after if after > 0 else 0.0,
+            reason="stopped" if answer.reason == "failed" else answer.reason,
+            step=step,
+            sample=sample,
+            problem=answer.problem,
+        )
+        job.tell(event)
+        finished.append(event)
+    return finished
