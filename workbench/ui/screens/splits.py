@@ -9,8 +9,8 @@ from textual.widget import Widget
 from workbench.protocol import DatasetOpened
 from workbench.session import Session, SessionError
 from workbench.text import one_line
-from workbench.ui.screens.settings import change, shown, value
 from workbench.ui.screens.sheet import Sheet, Text
+from workbench.ui.setting import change, shown, value
 from workbench.ui.units import count, plural
 from workbench.ui.widgets.field import Field
 from workbench.ui.widgets.lines import Line, clip, wrap

@@ -6,8 +6,8 @@ from functools import partial
 from textual.widget import Widget
 
 from workbench.session import Session, SessionError
-from workbench.ui.screens.settings import change, shown, value
 from workbench.ui.screens.sheet import Sheet, Text
+from workbench.ui.setting import change, shown, value
 from workbench.ui.widgets.field import Field
 from workbench.ui.widgets.lines import Line, clip, wrap
 
