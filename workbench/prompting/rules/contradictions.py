@@ -47,31 +47,59 @@ class Pair:
     one: re.Pattern[str]
     other: re.Pattern[str]
     what: str  # in words
+    keys: tuple[frozenset[str], frozenset[str]]  # words without which neither is there
     ordered: bool = False  # both can be followed one after the other
 
 
-def pair(one: str, other: str, what: str, ordered: bool = False) -> Pair:
-    return Pair(re.compile(one), re.compile(other), what, ordered)
+def pair(one: str, other: str, what: str, keys: tuple[str, str], ordered: bool = False) -> Pair:
+    words = frozenset(keys[0].split()), frozenset(keys[1].split())
+    return Pair(re.compile(one), re.compile(other), what, words, ordered)
 
 
+BRIEF_WORDS = "brief briefly concise concisely short succinct succinctly terse few"
+DETAILED_WORDS = (
+    "detailed detail thorough thoroughly comprehensive exhaustive depth length long much"
+)
+WORD_WORDS = "word nothing only just"
+EXPLAIN_WORDS = "explain justify reason reasons reasoning step why explanation justification work"
 PAIRS = (
-    pair(BRIEF, DETAILED, "brief and detailed"),
-    pair(ONE_WORD, EXPLAIN, "one word and an explanation", ordered=True),
-    pair(r"\b(?:one|a single) word\b", SENTENCES, "one word and sentences", ordered=True),
+    pair(BRIEF, DETAILED, "brief and detailed", (BRIEF_WORDS, DETAILED_WORDS)),
+    pair(
+        ONE_WORD,
+        EXPLAIN,
+        "the bare answer and an explanation",
+        (WORD_WORDS, EXPLAIN_WORDS),
+        ordered=True,
+    ),
+    pair(
+        r"\b(?:one|a single) word\b",
+        SENTENCES,
+        "one word and sentences",
+        ("word", "sentence sentences"),
+        ordered=True,
+    ),
     pair(
         r"\bformal (?:tone|style|language)\b",
         r"\b(?:casual|informal) (?:tone|style|language)\b",
         "formal and casual",
+        ("formal", "casual informal"),
     ),
     pair(
         r"\b(?:in )?lower ?case\b",
         r"\b(?:in )?(?:upper ?case|capital letters|all caps)\b",
         "small letters and capitals",
+        ("lower lowercase", "upper uppercase capital caps"),
     ),
 )
+TONGUES = frozenset(
+    re.findall(
+        r"\w+",
+        "english german french spanish italian portuguese dutch polish russian chinese japanese "
+        "korean arabic hindi turkish ukrainian",
+    )
+)
 TONGUE = re.compile(
-    r"\b(?:answer|respond|reply|write)\b[^.\n]{0,40}?\bin (english|german|french|spanish|italian|"
-    r"portuguese|dutch|polish|russian|chinese|japanese|korean|arabic|hindi|turkish|ukrainian)\b"
+    r"\b(?:answer|respond|reply|write)\b[^.\n]{0,40}?\bin (" + "|".join(sorted(TONGUES)) + r")\b"
 )
 
 
@@ -79,8 +107,10 @@ def look(reading: Reading) -> Iterator[Advice]:
     if not reading.english:
         return
     for one in PAIRS:
-        yield from both(reading, one)
-    yield from tongues(reading)
+        if all(keys & reading.vocabulary for keys in one.keys):
+            yield from both(reading, one)
+    if "in" in reading.vocabulary and len(TONGUES & reading.vocabulary) > 1:
+        yield from tongues(reading)
 
 
 def both(reading: Reading, wanted: Pair) -> Iterator[Advice]:

@@ -8,14 +8,18 @@ from workbench.prompting.rules.reading import Reading, Text, advice, general, sh
 from workbench.prompting.rules.wording import VAGUE_LENGTH
 from workbench.protocol import Advice
 
-FORM = re.compile(
-    r"\b(?:json|xml|yaml|csv|html|markdown|latex|sql|regex|format|one word|single word|words?|"
-    r"sentences?|paragraphs?|lines?|bullets?|list|table|yes or no|true or false|number|digit|"
-    r"letter|"
-    r"only|exactly|nothing else|one of|either|label|category|class|classify|translat\w+|rewrite|"
-    r"paraphrase|code|function|title|headline|answer with|respond with|reply with|answer in|"
-    r"summari[sz]e in|stars?|score|scale|percent|date|name|positive or negative|"
-    r"(?:true|yes)[,/] ?(?:false|no)|\w+ or \w+\?)"
+# Words of which one is there wherever a form is asked for.
+FORM = frozenset(
+    re.findall(
+        r"\w+",
+        "json xml yaml csv html markdown latex sql regex format word words sentence sentences "
+        "paragraph paragraphs line lines bullet bullets list table number digit letter only "
+        "exactly either label category class classify translate translation rewrite paraphrase code "
+        "function title headline star stars score scale percent date name true false yes no",
+    )
+)
+FORMS = re.compile(
+    r"\b(?:nothing else|one of|(?:answer|respond|reply) (?:with|in)|summari[sz]e in|\w+ or \w+\?)"
 )
 MIN_WORDS = 4  # of instructions that ask for something
 ONE_WORD = re.compile(
@@ -96,9 +100,9 @@ def unasked(reading: Reading) -> Iterator[Advice]:
     if prompt.template.rstrip()[-1:] in (":", "=", "|", ">"):  # the answer goes on in a line
         return
     texts = reading.instructions
-    if sum(len(text.lower.split()) for text in texts) < MIN_WORDS:
+    if sum(len(text.words) for text in texts) < MIN_WORDS or FORM & reading.vocabulary:
         return
-    if any(FORM.search(text.lower) or VAGUE_LENGTH.search(text.lower) for text in texts):
+    if any(FORMS.search(text.lower) or VAGUE_LENGTH.search(text.lower) for text in texts):
         return
     yield general(
         "template",
@@ -116,6 +120,8 @@ def mismatch(reading: Reading) -> Iterator[Advice]:
     if not answers or not reading.english:
         return
     for text in reading.instructions:
+        if not text.vocabulary & {"word", "yes", "json"}:
+            continue
         if (found := ONE_WORD.search(text.lower)) and (
             long := next((one for one in answers if len(one.split()) > 1), "")
         ):

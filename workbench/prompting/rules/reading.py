@@ -21,8 +21,8 @@ from workbench.text import one_line
 Role = Literal["system", "user", "assistant", "start", "completion"]
 Severity = Literal["bad", "warn", "note"]
 JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-SENTENCE = re.compile(r"[^.!?\n]*[^.!?\s][^.!?\n]*[.!?]*")
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
+WORD = re.compile(r"\w+")
 ENGLISH = frozenset(
     re.findall(
         r"\w+",
@@ -59,8 +59,19 @@ class Text:
     def sentences(self) -> Iterator[tuple[int, str]]:
         """Where each begins, and it without spaces around it."""
         for found in SENTENCE.finditer(self.prose):
-            text = found[0].strip()
-            yield found.start() + found[0].index(text), text
+            if text := found[0].strip():
+                yield found.start() + found[0].index(text), text
+
+    @cached_property
+    def words(self) -> list[tuple[str, int, int]]:
+        """Each word in small letters, where it begins and where it ends."""
+        return [(found[0], found.start(), found.end()) for found in WORD.finditer(self.lower)]
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The words, once each. A rule that looks for some of them looks here first: to search a
+        long text for all that any rule looks for would take longer than a key may."""
+        return frozenset(word for word, _, _ in self.words)
 
     def place(self, start: int) -> tuple[int, int]:
         """Line and column from 0."""
@@ -103,8 +114,13 @@ class Reading:
     @cached_property
     def english(self) -> bool:
         """Whether the instructions are in English: rules about words are about English ones."""
-        words = [word for text in self.instructions for word in re.findall(r"\w+", text.lower)]
+        words = [word for text in self.instructions for word, _, _ in text.words]
         return bool(words) and sum(word in ENGLISH for word in words) >= max(1, 0.12 * len(words))
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The words of the instructions."""
+        return frozenset[str]().union(*(text.vocabulary for text in self.instructions))
 
     @cached_property
     def expected(self) -> str:

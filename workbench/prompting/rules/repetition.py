@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from workbench.prompting.rules.reading import WORD, Reading, Text, advice, shown
+from workbench.prompting.rules.reading import Reading, Text, advice, shown
 from workbench.protocol import Advice
 
 SENTENCE_WORDS = 5  # of a sentence that counts as said twice
@@ -47,27 +47,24 @@ def sentences(
     text: Text, earlier: dict[str, tuple[Text, int]]
 ) -> Iterator[tuple[int, int, tuple[Text, int]]]:
     for start, sentence in text.sentences():
-        words = WORD.findall(sentence.lower())
-        if len(words) < SENTENCE_WORDS:
+        key = sentence.rstrip(".!?").lower()
+        if key.count(" ") < SENTENCE_WORDS - 1:
             continue
-        key = " ".join(words)
-        if key in earlier:
-            yield start, len(sentence), earlier[key]
-        else:
-            earlier[key] = text, start
+        if (before := earlier.setdefault(" ".join(key.split()), (text, start))) != (text, start):
+            yield start, len(sentence), before
 
 
 def phrases(
     text: Text, runs: dict[tuple[str, ...], tuple[Text, int]]
 ) -> Iterator[tuple[int, int, tuple[Text, int]]]:
     """Runs of RUN words that came before, each as long as it goes on being the same."""
-    words = [(found[0], found.start(), found.end()) for found in WORD.finditer(text.lower)]
+    words = text.words
     plain = [word for word, _, _ in words]
     place = 0
     while place + RUN <= len(words):
-        key = tuple(plain[place : place + RUN])
-        before = runs.setdefault(key, (text, words[place][1]))
-        if before[1] == words[place][1] and before[0] is text:
+        mine = text, words[place][1]
+        before = runs.setdefault(tuple(plain[place : place + RUN]), mine)
+        if before is mine:
             place += 1
             continue
         last = place + RUN - 1

@@ -1,5 +1,6 @@
 """Rules about single words: vague amounts, what not to do, what was left to be filled, shouting."""
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -38,7 +39,13 @@ PLACEHOLDER = re.compile(
     r"\[\s*(?:insert|your|enter|fill in|add)\b[^\]\n]*\]"
     r"|<\s*(?:insert|your|enter)\b[^>\n]*>)|\?\?\?+"
 )
-SHOUTED = re.compile(r"(?:\b[A-Z]{2,}\b[ ,]+){2,}\b[A-Z]{2,}\b|!!+")
+SHOUTED = re.compile(r"[A-Z]{2,}\b[ ,]+[A-Z]{2,}\b[ ,]+[A-Z]{2,}\b(?:[ ,]+[A-Z]{2,}\b)*|!!+")
+COUNT_WORDS = frozenset(["some", "few", "several", "couple", "many", "various", "multiple", "of"])
+LENGTH_WORDS = frozenset(["short", "brief", "long", "quick", "small", "lengthy"])
+LOOSE_WORDS = frozenset(["etc", "so", "needed", "appropriate"])
+NOT_WORDS = frozenset(["not", "don", "never", "avoid", "shouldn"])
+LEFT = frozenset(["todo", "fixme", "tbd", "xxx", "lorem", "insert", "your", "enter", "fill", "add"])
+MOST_VAGUE = 5  # places that are told
 FEW_NEGATIONS = 2  # from so many on it is worth a word
 
 
@@ -55,19 +62,23 @@ def look(reading: Reading) -> Iterator[Advice]:
 
 def vague(text: Text) -> Iterator[Advice]:
     """An amount that each answer takes otherwise, unless the text says a measure somewhere."""
-    measured = MEASURED.search(text.lower) is not None
-    patterns = [VAGUE_COUNT] if measured else [VAGUE_COUNT, VAGUE_LENGTH]
-    for pattern in (*patterns, LOOSE):
-        for found in pattern.finditer(text.lower):
-            how = "a number of words or sentences" if pattern is VAGUE_LENGTH else "a number"
-            if pattern is LOOSE:
-                how = "all that you mean"
+    for pattern, keys, say in (
+        (VAGUE_COUNT, COUNT_WORDS, "a number"),
+        (VAGUE_LENGTH, LENGTH_WORDS, "a number of words or sentences"),
+        (LOOSE, LOOSE_WORDS, "all that you mean"),
+    ):
+        if not keys & text.vocabulary:
+            continue
+        found = list(itertools.islice(pattern.finditer(text.lower), MOST_VAGUE))
+        if pattern is VAGUE_LENGTH and found and MEASURED.search(text.lower):
+            continue
+        for one in found:
             yield advice(
                 text,
-                (found.start(), len(found[0])),
+                (one.start(), len(one[0])),
                 ("vague", "note"),
-                f"{shown(found[0])} in line {text.place(found.start())[0] + 1} is vague.",
-                f"Each answer takes it in its own way, so answers differ; say {how}.",
+                f"{shown(one[0])} in line {text.place(one.start())[0] + 1} is vague.",
+                f"Each answer takes it in its own way, so answers differ; say {say}.",
             )
 
 
@@ -75,7 +86,7 @@ def negations(reading: Reading) -> Iterator[Advice]:
     """What the answer must not be, where nothing in the sentence says what it should be."""
     places: list[tuple[Text, int, str]] = []
     for text in reading.instructions:
-        if not NEGATION.search(text.lower):
+        if not NOT_WORDS & text.vocabulary:
             continue
         for start, sentence in text.sentences():
             found = NEGATION.search(sentence.lower())
@@ -94,6 +105,8 @@ def negations(reading: Reading) -> Iterator[Advice]:
 
 
 def placeholders(text: Text) -> Iterator[Advice]:
+    if not LEFT & text.vocabulary and "???" not in text.prose:
+        return
     for found in PLACEHOLDER.finditer(text.prose):
         yield advice(
             text,
@@ -105,6 +118,8 @@ def placeholders(text: Text) -> Iterator[Advice]:
 
 
 def shouting(text: Text) -> Iterator[Advice]:
+    if text.prose == text.lower and "!!" not in text.prose:
+        return
     for found in SHOUTED.finditer(text.prose):
         yield advice(
             text,
