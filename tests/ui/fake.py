@@ -16,6 +16,7 @@ import msgspec
 
 from tests.ui.fakeanswers import FakeAnswers
 from tests.ui.fakedata import FakeData
+from tests.ui.fakeprompts import FakePrompts
 from workbench import protocol as p
 from workbench.protocol import AnyEvent, AnyRequest, RunStatus
 from workbench.runs import Run
@@ -24,7 +25,7 @@ from workbench.session import Session
 TEMPLATE = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
-class FakeLink(FakeAnswers, FakeData):
+class FakeLink(FakeAnswers, FakePrompts, FakeData):
     """`pace` is the seconds between tokens and steps; 0 answers as fast as it can."""
 
     log_path: Path | None = None
@@ -32,6 +33,7 @@ class FakeLink(FakeAnswers, FakeData):
 
     def __init__(self, rows: list[dict[str, Any]], pace: float = 0.0) -> None:
         FakeAnswers.__init__(self)
+        FakePrompts.__init__(self)
         FakeData.__init__(self)
         self.rows, self.pace = rows, pace
         self.sent: list[AnyRequest] = []
@@ -116,10 +118,13 @@ class FakeLink(FakeAnswers, FakeData):
                 request=request.id,
                 text=text,
                 token_count=len(pieces),
-                context_length=8192,
+                context_length=self.context_length,
                 tokens=pieces,
                 ids=[100 + 7 * index for index in range(len(pieces))],
                 answer=answer,
+                advice=self.advice,
+                examples=self.chosen(request.prompt, request.number),
+                parts=self.parts,
             )
         )
 

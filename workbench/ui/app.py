@@ -162,12 +162,14 @@ class WorkbenchApp(Doing):
         from workbench.ui.panes.monitor import MonitorPane
         from workbench.ui.panes.output import OutputPane
         from workbench.ui.panes.prompt import PromptPane
+        from workbench.ui.varying import Varying
         from workbench.ui.watching import Watching
 
         self.dataset_pane, self.prompt_pane = DatasetPane(), PromptPane()
         self.output_pane, self.monitor_pane = OutputPane(), MonitorPane()
         self.made = True
         self.finding, self.inspecting = Finding(self), Inspecting(self)
+        self.varying = Varying(self)
         self.browsing, self.asking = Browsing(self), Asking(self)
         self.watching, self.modelling = Watching(self), Modelling(self)
         self.prompt_pane.show_wording(self.session)
@@ -197,7 +199,7 @@ class WorkbenchApp(Doing):
 
     def on_news(self, news: News) -> None:
         if self.sheet is None or not self.sheet.hear(news.event):
-            desks = (self.browsing, self.finding, self.inspecting)
+            desks = (self.varying, self.browsing, self.finding, self.inspecting)
             late = (*self.late_desks, self.asking, self.watching, self.modelling)
             for desk in (*desks, *late):
                 if desk.handle(news.event):

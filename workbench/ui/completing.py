@@ -74,7 +74,7 @@ def names_at(text: str, before: str, end: str, columns: list[str]) -> Choices | 
     earlier = VALUE_BEFORE.search(before[: len(before) - len(word)])
     if earlier and earlier[1] not in WORDS and not TAG_BEFORE.fullmatch(before):
         return None  # a value stands there already
-    space = "" if before else " "
+    space = "" if before[: len(before) - len(word)] else " "
     own = sorted(assigned(text) - set(columns))
     named = [(name, name if plain(name) else f'row["{name}"]') for name in columns]
     return matching(

@@ -191,4 +191,6 @@ class PromptPane(Pane):
                 section.fold()
                 if parts.text_of(self.prompt, section.part) != editor.text:
                     self.prompt = parts.with_text(self.prompt, section.part, editor.text)
+                    self.session = self.session.with_prompt(self.prompt)
+                    self.strip.redraw()
                     self.post_message(self.Edited(self.prompt))

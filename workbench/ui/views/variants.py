@@ -5,6 +5,8 @@ Knows nothing of widgets.
 
 from dataclasses import dataclass
 
+import msgspec
+
 from workbench.protocol import Figure
 from workbench.session import Prompt
 from workbench.text import one_line
@@ -15,10 +17,14 @@ NAME = 24  # characters of a name in the strip
 
 @dataclass(frozen=True)
 class Known:
-    """What a variant was measured at last; `same`: with the very text that it has now."""
+    """What a variant was measured at last, and the wording that was measured."""
 
     figure: Figure
-    same: bool
+    prompt: Prompt
+
+    def same(self, prompt: Prompt) -> bool:
+        """Whether it was the very text that the variant has now."""
+        return msgspec.structs.replace(self.prompt, name=prompt.name) == prompt
 
 
 def figure_words(figure: Figure) -> str:
@@ -55,10 +61,7 @@ def item(index: int, prompt: Prompt, active: bool, known: Known | None) -> Line:
     name = f" {number}{one_line(prompt.name, NAME)}{own} "
     line: Line = [(name, "tab" if active else "text")]
     if known:
-        words = figure_words(known.figure)
-        line.append(
-            (f"{words} " if known.same else f"({words}) ", "good" if known.same else "quiet")
-        )
-        if active:
-            line[-1] = (" " + line[-1][0], line[-1][1])
+        words, same = figure_words(known.figure), known.same(prompt)
+        gap = " " if active else ""
+        line.append((f"{gap}{words} " if same else f"{gap}({words}) ", "good" if same else "quiet"))
     return line
