@@ -6,7 +6,7 @@ import numpy
 
 from workbench.measuring.metrics.metric import Metric, Row, divided
 from workbench.measuring.replies import Reply
-from workbench.measuring.statistics import Array
+from workbench.measuring.statistics import AT_ONCE, SEED, Array
 
 BINS = 10
 EDGES = numpy.linspace(0, 1, BINS + 1)[1:-1]
@@ -46,6 +46,31 @@ class Calibration(Metric):
         parts = sums.reshape(*sums.shape[:-1], 3, BINS)
         distance = numpy.abs(parts[..., 1, :] - parts[..., 2, :]).sum(-1)
         return divided(distance, parts[..., 0, :].sum(-1))
+
+    def interval(self, statistics: Array, value: float, drawn: Array) -> tuple[float, float, str]:
+        """The error of few rows is too large on average, that of draws of them twice so: the
+        interval reaches as far below the value as the draws do above it; and to 0 where a
+        perfectly calibrated model would show as much in one of 20 samples like this."""
+        high = float(numpy.quantile(drawn, 0.975))
+        low = max(0.0, 2 * value - high)
+        if value <= numpy.quantile(self.of_perfect(statistics, len(drawn)), 0.95):
+            low = 0.0
+        words = f"bootstrap of {len(drawn):,} draws, test of perfect calibration"
+        return min(low, value), max(high, value), words
+
+    def of_perfect(self, statistics: Array, draws: int) -> Array:
+        """The errors of a model that is right as often as it is confident, on these rows
+        (consistency resampling; Bröcker and Smith, 2007): (draws,)."""
+        parts = statistics.reshape(-1, 3, BINS)
+        there, confidence = parts[:, 0], parts[:, 1].sum(-1)
+        generator, found = numpy.random.default_rng(SEED), []
+        step = max(1, AT_ONCE // max(len(confidence), 1))
+        for start in range(0, draws, step):
+            count = min(step, draws - start)
+            right = generator.random((count, len(confidence))) < confidence
+            distance = numpy.abs(parts[:, 1].sum(0) - right.astype(float) @ there)
+            found.append(distance.sum(-1) / len(confidence))
+        return numpy.concatenate(found)
 
     def bins(self, replies: Sequence[Reply]) -> list[tuple[float, float, int]]:
         """Of each bin that holds a row, for a reliability diagram: mean confidence, share of right

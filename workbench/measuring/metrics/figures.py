@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from workbench.measuring.metrics.metric import Metric, RowError
 from workbench.measuring.replies import Reply
-from workbench.measuring.statistics import accelerated, bootstrap, wilson, without_each
+from workbench.measuring.statistics import bootstrap, wilson
 from workbench.protocol import MetricValue
 
 DRAWS = 2_000
@@ -55,10 +55,7 @@ def figure(
     drawn = bootstrap(statistics, metric.of, draws)
     if rows == 1 or float(drawn.max() - drawn.min()) < SAME:
         return unvaried(metric, value, rows)
-    low, high = accelerated(value, drawn, without_each(statistics, metric.of))
-    return told(
-        metric, value, min(low, value), max(high, value), f"bootstrap of {draws:,} draws (BCa)"
-    )
+    return told(metric, value, *metric.interval(statistics, value, drawn))
 
 
 def unvaried(metric: Metric, value: float, rows: int) -> MetricValue:

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import numpy
 
 from workbench.measuring.replies import Reply
-from workbench.measuring.statistics import Array
+from workbench.measuring.statistics import Array, accelerated, without_each
 from workbench.session import Metric as MetricName
 
 Need = Literal["", "labels", "confidence", "likelihood", "grade"]
@@ -57,6 +57,11 @@ class Metric(ABC):
     @abstractmethod
     def of(self, sums: Array) -> Array:
         """The figures of sums of statistics: (…, statistics) → (…); finite whatever the sums."""
+
+    def interval(self, statistics: Array, value: float, drawn: Array) -> tuple[float, float, str]:
+        """The 95 % interval of a value, from the figures of draws of the rows, and how it came."""
+        low, high = accelerated(value, drawn, without_each(statistics, self.of))
+        return min(low, value), max(high, value), f"bootstrap of {len(drawn):,} draws (BCa)"
 
     def notes(self, replies: Sequence[Reply]) -> list[str]:  # noqa: ARG002 - most have none
         """What the person should know to read the figure, a sentence each."""
