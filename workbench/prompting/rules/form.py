@@ -14,8 +14,8 @@ FORM = frozenset(
         r"\w+",
         "json xml yaml csv html markdown latex sql regex format word words sentence sentences "
         "paragraph paragraphs line lines bullet bullets list table number digit letter only "
-        "exactly either label category class classify translate translation rewrite paraphrase code "
-        "function title headline star stars score scale percent date name true false yes no",
+        "exactly either label category class classify translate translation rewrite paraphrase "
+        "code function title headline star stars score scale percent date name true false yes no",
     )
 )
 FORMS = re.compile(
