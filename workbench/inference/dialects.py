@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from workbench.inference.answering import Question
-from workbench.inference.errors import ModelError
 from workbench.session import GenerationSettings
 
 Kind = Literal["vllm", "sglang", "llama.cpp", "ollama", "transformers", "openai", "unknown"]
@@ -33,7 +32,6 @@ CONSTRAINTS = (
     "regex",
     "grammar",
 )
-HELD = frozenset({"regex", "json_schema"})  # "labels" come by themselves
 # What may be left out of a request where the server refuses it, and what that means.
 OPTIONAL = {
     "top_k": "The server takes no top_k; it draws from all tokens that top_p leaves.",
@@ -155,17 +153,17 @@ class Dialect:
         return {"continue_final_message": True, "add_generation_prompt": False}
 
     def constraint(self, settings: GenerationSettings, labels: Sequence[str]) -> dict[str, Any]:
-        """What holds the answer to the labels, the pattern or the schema."""
-        if self.kind == "transformers" and (labels or settings.constraint in HELD):
+        """What holds the answer to the labels, the pattern or the schema (JSON, not a file)."""
+        if settings.constraint == "none":
+            return {}
+        if self.kind == "transformers":
             self.note(OPTIONAL["response_format"])
             return {}
         if labels:
             return self.one_of(labels)
         if settings.constraint == "regex":
             return self.matching(settings.pattern)
-        if settings.constraint == "json_schema":
-            return json_format(schema_of(settings))
-        return {}
+        return json_format(json.loads(settings.json_schema))
 
     def one_of(self, labels: Sequence[str]) -> dict[str, Any]:
         if self.kind == "vllm":
@@ -287,24 +285,6 @@ def gbnf(text: str) -> str:
     """A literal of llama.cpp's grammars."""
     marks = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
     return '"' + "".join(marks.get(one, one) for one in text) + '"'
-
-
-def schema_of(settings: GenerationSettings) -> Any:
-    """The JSON schema that answers are held to.
-
-    Raises:
-        ModelError: where it is none.
-    """
-    try:
-        schema = json.loads(settings.json_schema)
-    except ValueError as error:
-        raise ModelError(
-            f"generation.json_schema is no JSON ({error}); write a JSON schema, or the name of a "
-            "file that holds one."
-        ) from None
-    if not isinstance(schema, dict):
-        raise ModelError("generation.json_schema should be a JSON object; write a JSON schema.")
-    return schema
 
 
 def kind_of(models: Sequence[Any]) -> Kind:

@@ -6,6 +6,7 @@ what servers understand is in `dialects`, what goes wrong with them in `faults`.
 
 import asyncio
 import hashlib
+import json
 import math
 import re
 import threading
@@ -13,11 +14,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from workbench.inference.answering import Answer, OnAnswer, OnText, Question, Turn
 from workbench.inference.arriving import Arriving, NonsenseError
 from workbench.inference.connection import Connection, FaultError, check_url, interruptible
+from workbench.inference.constraints import read_schema
 from workbench.inference.dialects import OPTIONAL, Dialect, kind_of
 from workbench.inference.errors import ModelError
 from workbench.inference.faults import CERTAIN, Fault, has_model, host, nonsense, scrub, there_is
@@ -63,10 +68,14 @@ class EndpointAnswerer:
     and `context_length` are known once the server was asked for its models (`connect`).
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
-        """Raises ModelError where the address cannot be one. Nothing is sent."""
+    def __init__(self, settings: ModelSettings, folder: Path = Path()) -> None:
+        """Nothing is sent. The file of a JSON schema is looked for in `folder`.
+
+        Raises:
+            ModelError: where the address cannot be one.
+        """
         check_url(settings)
-        self.settings = settings
+        self.settings, self.folder = settings, folder
         self.name = settings.name
         self.device = host(settings)
         said = f"{settings.url.rstrip('/')}\n{settings.name}"
@@ -123,6 +132,7 @@ class EndpointAnswerer:
     ) -> Answer:
         """See Answerer. A server goes on from `begin_text`; the ids in `begin` say it nothing."""
         del begin
+        settings, labels = self.held(settings, labels)
         if begin_text:
             on_text(begin_text, 0, [])
         arriving = Arriving(on_text, self.clean, begin_text, detailed=alternatives > 0)
@@ -159,6 +169,7 @@ class EndpointAnswerer:
     ) -> None:
         """See Answerer. So many at once as `concurrency` says. Where the server is gone in the
         middle, what is left is told as failed, and can be asked again."""
+        settings, labels = self.held(settings, labels)
 
         async def one(connection: Connection, position: int) -> None:
             question = questions[position]
@@ -176,17 +187,14 @@ class EndpointAnswerer:
         on_scores: Callable[[int, list[float]], None],
         stopped: threading.Event,
     ) -> None:
-        """See Answerer. Of a question that fails there are no scores: NaN for each label."""
+        """See Answerer. A question that fails has no scores: it gets an empty list."""
 
         async def one(connection: Connection, position: int) -> None:
             scorer = self.scorer(connection)
             found = await connection.retrying(lambda: scorer.labels(questions[position], labels))
             on_scores(position, found)
 
-        def left(position: int, _why: Fault) -> None:
-            on_scores(position, [math.nan] * len(labels))
-
-        self.each(len(questions), one, left, stopped)
+        self.each(len(questions), one, lambda n, _why: on_scores(n, []), stopped)
 
     def likelihood(
         self,
@@ -210,6 +218,29 @@ class EndpointAnswerer:
         if not self.scores:
             raise ModelError(NO_SCORES.format(host=self.device))
         return Scorer(connection, self.ends)
+
+    def held(
+        self, settings: GenerationSettings, labels: Sequence[str]
+    ) -> tuple[GenerationSettings, Sequence[str]]:
+        """The settings with a schema in place of its file's name; labels where they hold.
+
+        Raises:
+            ModelError: where the constraint is none.
+        """
+        if settings.constraint == "json_schema":
+            schema = read_schema(settings.json_schema, self.folder, "generation.json_schema")
+            settings = msgspec.structs.replace(settings, json_schema=json.dumps(schema))
+        if settings.constraint == "regex" and not settings.pattern:
+            raise ModelError(
+                "generation.pattern is empty; write a regular expression for the answer."
+            )
+        if settings.constraint != "labels":
+            return settings, ()
+        if not labels:
+            raise ModelError(
+                "An answer is to be one of the labels and there are none; set evaluation.labels."
+            )
+        return settings, labels
 
     # --- one question ---------------------------------------------------------------------------
 
