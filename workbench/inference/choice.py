@@ -10,6 +10,7 @@ import torch
 from transformers import DynamicCache
 
 from workbench.inference.model import LoadedModel
+from workbench.inference.states import States, cache_argument
 
 
 def with_ends(labels: Sequence[list[int]], end: Sequence[int]) -> list[list[int]]:
@@ -45,7 +46,7 @@ def forward(loaded: LoadedModel, keep: int, **inputs: Any) -> tuple[torch.Tensor
         inputs["logits_to_keep"] = keep
     output = loaded.model(**inputs)
     logits: torch.Tensor = output.logits[:, -keep:]
-    return logits.float().log_softmax(-1), getattr(output, "past_key_values", None)
+    return logits.float().log_softmax(-1), getattr(output, cache_argument(loaded) or "cache", None)
 
 
 def score_labels(
@@ -72,11 +73,6 @@ def score_labels(
     if type(cache) is not DynamicCache or not cache_argument(loaded):
         return score_whole(loaded, prompts, labels)  # a state that cannot be repeated
     return scores + score_rest(loaded, cache, mask, labels).cpu()
-
-
-def cache_argument(loaded: LoadedModel) -> str:
-    """What the model's forward calls its cache; models written before 2026 say past_key_values."""
-    return next((name for name in ("cache", "past_key_values") if name in loaded.accepts), "")
 
 
 def score_rest(
@@ -134,3 +130,22 @@ def score_whole(
     sizes = torch.tensor([len(label) for _ in prompts for label in labels])
     counted = torch.arange(longest)[None, :] >= longest - sizes[:, None]
     return (found.cpu() * counted).sum(1).view(len(prompts), len(labels))
+
+
+def rest_of_labels(states: States, labels: Sequence[list[int]], pad: int) -> torch.Tensor:
+    """Log-probability of each label's tokens after its first, float32 [rows, labels], after the
+    rows that `states` holds; it goes on from them."""
+    rows, count = states.rows, len(labels)
+    width = max(len(label) for label in labels) - 1
+    given = torch.full((count, width), pad, dtype=torch.long)
+    wanted, there = torch.zeros_like(given), torch.zeros_like(given)
+    for row, label in enumerate(labels):
+        size = len(label) - 1
+        given[row, :size] = torch.tensor(label[:-1], dtype=torch.long)
+        wanted[row, :size] = torch.tensor(label[1:], dtype=torch.long)
+        there[row, :size] = 1
+    given, wanted, there = (one.repeat(rows, 1) for one in (given, wanted, there))
+    states.select([row for row in range(rows) for _ in range(count)])
+    found = states.extend(given, there, width).log_softmax(-1)
+    found = found.gather(2, wanted[:, :, None].to(found.device))[:, :, 0]
+    return (found * there.to(found.device)).sum(1).view(rows, count)

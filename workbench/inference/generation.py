@@ -1,4 +1,4 @@
-"""Text from a model, token by token, that can be stopped at any of them."""
+"""Text from a model, token by token, that can be stopped at any of them: one prompt, one answer."""
 
 import threading
 import time
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from tokenizers.decoders import DecodeStream
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
-from transformers.generation.streamers import BaseStreamer
-from typing_extensions import override
+from transformers import GenerationConfig
 
+from workbench.inference.decoding import Writing, decode
 from workbench.inference.errors import ModelError, reason
 from workbench.inference.model import LoadedModel
+from workbench.inference.sampling import Sampler
+from workbench.inference.states import States
 from workbench.protocol import Weights
 from workbench.session import GenerationSettings
 
@@ -28,53 +28,6 @@ class Generation:
     seconds_to_first: float
     tokens_per_second: float  # after the first token
     reason: Literal["end", "length", "stopped"]
-
-
-class Decoder(BaseStreamer):
-    """Takes tokens as `generate` makes them and hands on text as soon as it is whole characters.
-
-    `on_text` gets the text (maybe empty) and the number of tokens that it came from.
-    """
-
-    def __init__(self, tokenizer: Any, on_text: Callable[[str, int], None]) -> None:
-        self.tokenizer = tokenizer.backend_tokenizer
-        self.stream = DecodeStream(skip_special_tokens=True)
-        self.on_text = on_text
-        self.ids: list[int] = []
-        self.times: list[float] = []
-        self.text = ""
-        self.prompt = True
-
-    def put(self, value: torch.Tensor) -> None:
-        if self.prompt:  # generate hands over the prompt first
-            self.prompt = False
-            return
-        now = time.perf_counter()
-        for token in value.flatten().tolist():
-            self.ids.append(token)
-            self.times.append(now)
-            piece = self.stream.step(self.tokenizer, token) or ""
-            self.text += piece
-            self.on_text(piece, 1)
-
-    def end(self) -> None:
-        """What is left of an unfinished character is shown as it decodes."""
-        rest = self.tokenizer.decode(self.ids, skip_special_tokens=True)
-        if len(rest) > len(self.text) and rest.startswith(self.text):
-            self.on_text(rest[len(self.text) :], 0)
-            self.text = rest
-
-
-class Stop(StoppingCriteria):
-    """Ends the answer after the token at which the event is set."""
-
-    def __init__(self, stopped: threading.Event) -> None:
-        self.stopped = stopped
-
-    @override
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_kwargs: Any) -> torch.Tensor:
-        ends = self.stopped.is_set()
-        return torch.full((input_ids.shape[0],), ends, device=input_ids.device, dtype=torch.bool)
 
 
 def generate(  # noqa: PLR0917
@@ -93,45 +46,58 @@ def generate(  # noqa: PLR0917
         ModelError: when the prompt and the answer do not fit in the context, or in memory.
     """
     check_length(loaded, len(input_ids), settings.max_new_tokens)
-    decoder = Decoder(loaded.tokenizer, on_text)
-    ids = torch.tensor([input_ids], device=loaded.device)  # [1, tokens]
     begun = time.perf_counter()
-    try:
+    sampler = Sampler(settings, loaded.device)
+    writing = Writing(
+        loaded,
+        input_ids,
+        settings.max_new_tokens,
+        random=sampler.random(),
+        on_piece=lambda text, count, _tokens: on_text(text, count),
+    )
+    with telling(loaded, len(input_ids)):
         if not stopped.is_set():
-            with loaded.answering(weights), seeded(settings.seed, loaded.device):
-                loaded.model.generate(
-                    input_ids=ids,
-                    attention_mask=torch.ones_like(ids),
-                    generation_config=configuration(loaded, settings),
-                    streamer=decoder,
-                    stopping_criteria=StoppingCriteriaList([Stop(stopped)]),
-                )
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelError(
-            f"There is not enough memory on {loaded.device} for {len(input_ids)} tokens and "
-            "their answer; shorten the prompt or generation.max_new_tokens."
-        ) from error
-    except RuntimeError as error:
+            with loaded.answering(weights):
+                states = States(loaded, 1)
+                logits = states.read([input_ids])[:, 0]
+                decode(states, logits, [writing], sampler, stopped, lambda _writing: None)
+    times = writing.times
+    after = times[-1] - times[0] if times else 0.0
+    return Generation(
+        text=writing.text,
+        tokens=len(writing.ids),
+        seconds_to_first=times[0] - begun if times else 0.0,
+        tokens_per_second=(len(times) - 1) / after if after > 0 else 0.0,
+        reason=writing.reason,
+    )
+
+
+@contextmanager
+def telling(loaded: LoadedModel, tokens: int) -> Iterator[None]:
+    """What goes wrong inside becomes a sentence about an answer to so many tokens.
+
+    Raises:
+        ModelError: in place of what torch raises.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if out_of_memory(error):
+            raise ModelError(
+                f"There is not enough memory on {loaded.device} for {tokens:,} tokens and "
+                "their answer; shorten the prompt or generation.max_new_tokens."
+            ) from error
         raise ModelError(
             f"The model could not answer ({reason(error)}); change the generation settings."
         ) from error
-    return result(loaded, decoder, settings, begun)
 
 
-def result(
-    loaded: LoadedModel, decoder: Decoder, settings: GenerationSettings, begun: float
-) -> Generation:
-    ended = bool(decoder.ids) and decoder.ids[-1] in loaded.end_tokens
-    full = len(decoder.ids) >= settings.max_new_tokens
-    times = decoder.times
-    after = times[-1] - times[0] if times else 0.0
-    return Generation(
-        text=decoder.text,
-        tokens=len(decoder.ids),
-        seconds_to_first=times[0] - begun if times else 0.0,
-        tokens_per_second=(len(times) - 1) / after if after > 0 else 0.0,
-        reason="end" if ended else "length" if full else "stopped",
-    )
+def out_of_memory(error: BaseException) -> bool:
+    """Memory ran out, on whatever device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error).lower()
+    return "out of memory" in said or "not enough memory" in said or "alloc_cpu" in said
 
 
 def check_length(loaded: LoadedModel, prompt: int, new: int) -> None:

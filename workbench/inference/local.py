@@ -3,45 +3,70 @@
 Knows questions and answers; knows nothing of rows, metrics or screens.
 """
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
+import torch
 
 from workbench.data.prompting import encode_turns, end_of_turn
+from workbench.inference.abilities import abilities
 from workbench.inference.answering import Answer, OnAnswer, OnText, Question, Turn
-from workbench.inference.choice import score_labels, with_ends
+from workbench.inference.choice import rest_of_labels, with_ends
+from workbench.inference.constraints import Constraint, constraint
+from workbench.inference.decoding import Writing, begin_with, decode
 from workbench.inference.device import describe
 from workbench.inference.errors import ModelError
-from workbench.inference.generation import check_length, generate
+from workbench.inference.fingerprints import fingerprint
+from workbench.inference.generation import check_length, telling
 from workbench.inference.model import LoadedModel
 from workbench.inference.prefixes import Prefixes
+from workbench.inference.sampling import Sampler
+from workbench.inference.states import States, base_model
+from workbench.inference.together import Together, Work
 from workbench.protocol import Weights
 from workbench.session import GenerationSettings
 
-MOST_ROWS = 16
+MOST_ROWS = 64  # at once
 
 
 class LocalAnswerer:
-    """Answers from the model in memory, with its own weights or those of its adapter."""
+    """Answers from the model in memory, with its own weights or those of its adapter.
+
+    `prefixes` keeps what was read from one request to the next; `folder` is where the file of a
+    JSON schema is looked for; `most` are the rows read at once.
+    """
 
     scores = True
 
-    def __init__(self, loaded: LoadedModel, weights: Weights, prefixes: Prefixes) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        weights: Weights,
+        prefixes: Prefixes,
+        folder: Path = Path(),
+        most: int = MOST_ROWS,
+    ) -> None:
         self.loaded, self.weights, self.prefixes = loaded, weights, prefixes
+        self.folder, self.most = folder, most
         self.name = loaded.settings.name
         self.device = describe(loaded.device)
         self.context_length = loaded.context_length
 
     @property
     def fingerprint(self) -> str:
-        said = f"{self.name} {self.loaded.settings.revision} {self.weights} {self.loaded.adapter}"
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        """Of the weights as they are now."""
+        return fingerprint(self.loaded, self.weights)
 
     def question(self, turns: Sequence[Turn], start: str = "") -> Question:
-        ids = encode_turns(self.loaded.tokenizer, list(turns), start)
-        return Question(turns=list(turns), start=start, ids=ids)
+        tokenizer = self.loaded.tokenizer
+        ids = encode_turns(tokenizer, list(turns), start)
+        said = start or ("" if tokenizer.chat_template else turns[-1]["content"])
+        plain = bool(start) or not tokenizer.chat_template
+        before = " " if plain and not said[-1:].isspace() else ""
+        return Question(turns=list(turns), start=start, ids=ids, before=before)
 
     def stream(
         self,
@@ -52,25 +77,48 @@ class LocalAnswerer:
         *,
         alternatives: int = 0,
         begin: Sequence[int] = (),
-        begin_text: str = "",
+        begin_text: str = "",  # noqa: ARG002 - a server has no ids of what it begins with
         labels: Sequence[str] = (),
     ) -> Answer:
+        """As the protocol says; an answer and what it began with have `max_new_tokens` together."""
+        check_length(self.loaded, len(question.ids), settings.max_new_tokens)
         begun = time.perf_counter()
-        made = generate(
+        sampler = Sampler(settings, self.loaded.device)
+        held = self.constraint(settings, labels, question)
+        writing = Writing(
             self.loaded,
             question.ids,
-            settings,
-            self.weights,
-            stopped,
-            lambda text, count: on_text(text, count, []),
+            settings.max_new_tokens,
+            matcher=held.matcher() if held else None,
+            random=sampler.random(),
+            alternatives=alternatives,
+            on_piece=on_text,
         )
-        return Answer(
-            text=made.text,
-            tokens=made.tokens,
-            reason=made.reason,
-            seconds_to_first=made.seconds_to_first,
-            seconds=time.perf_counter() - begun,
-        )
+        given = list(begin)[: settings.max_new_tokens]
+        if not stopped.is_set():
+            with telling(self.loaded, len(question.ids)), self.answering():
+                self.one(writing, given, sampler, stopped)
+        return answered(writing, begun)
+
+    def one(
+        self, writing: Writing, given: list[int], sampler: Sampler, stopped: threading.Event
+    ) -> None:
+        """Read a prompt from where it differs from the last ones, and write its answer."""
+        weights = self.fingerprint
+        prompt = list(writing.prompt)
+        can = abilities(self.loaded)
+        keeps = can.keeps and len(prompt) + writing.room <= can.limit
+        prefix = self.prefixes.longest(weights, prompt[:-1]) if keeps else None
+        states = States(self.loaded, 1, prefix)
+        rest = prompt[len(prefix.ids) if prefix else 0 :]
+        logits = states.read([[*rest, *given]], len(given) + 1)[0]  # [given + 1, words]
+        begin_with(writing, given, logits[:-1])
+        decode(states, logits[-1:], [writing], sampler, stopped, lambda _writing: None)
+        if keeps:
+            read = int(states.lengths[0])
+            kept = states.kept([*prompt, *writing.ids][:read])
+            if kept is not None:
+                self.prefixes.keep(weights, kept)
 
     def write(
         self,
@@ -81,16 +129,44 @@ class LocalAnswerer:
         *,
         labels: Sequence[str] = (),
     ) -> None:
-        for position, question in enumerate(questions):
-            if stopped.is_set():
-                return
-            try:
-                answer = self.stream(
-                    question, settings, lambda *_news: None, stopped, labels=labels
+        sampler = Sampler(settings, self.loaded.device)
+        held = self.constraint(settings, labels, questions[0]) if questions else None
+        fitting = self.fitting(questions, settings.max_new_tokens, on_answer)
+        told: set[int] = set()
+        begun = time.perf_counter()
+
+        def act(batch: list[int], states: States, logits: torch.Tensor) -> None:
+            nonlocal begun
+            places: dict[int, int] = {}
+
+            def end(writing: Writing) -> None:
+                if writing.reason != "stopped":
+                    told.add(places[id(writing)])
+                    on_answer(fitting[places[id(writing)]], answered(writing, begun))
+
+            writings = [
+                Writing(
+                    self.loaded,
+                    questions[fitting[one]].ids,
+                    settings.max_new_tokens,
+                    matcher=held.matcher() if held else None,
+                    random=sampler.random(),
                 )
-            except ModelError as error:
-                answer = Answer(reason="failed", problem=str(error))
-            on_answer(position, answer)
+                for one in batch
+            ]
+            places.update({id(one): place for one, place in zip(writings, batch, strict=True)})
+            decode(states, logits[:, -1], writings, sampler, stopped, end)
+            begun = time.perf_counter()  # of the next batch
+
+        with self.reading(fitting, questions) as together:
+            work = Work(
+                [questions[one].ids for one in fitting],
+                act,
+                stopped,
+                room=settings.max_new_tokens,
+                left=lambda one: one not in told,
+            )
+            together.read(work)
 
     def choose(
         self,
@@ -99,16 +175,74 @@ class LocalAnswerer:
         on_scores: Callable[[int, list[float]], None],
         stopped: threading.Event,
     ) -> None:
-        tokenizer = self.loaded.tokenizer
-        for batch in self.batches(questions, stopped):
-            ids = [tokenizer(label, add_special_tokens=False)["input_ids"] for label in labels]
-            ids = with_ends(ids, end_of_turn(tokenizer))
-            for position in batch:
-                check_length(self.loaded, len(questions[position].ids), max(map(len, ids)))
-            with self.loaded.answering(self.weights):
-                scores = score_labels(self.loaded, [questions[n].ids for n in batch], ids)
-            for position, row in zip(batch, scores.tolist(), strict=True):
-                on_scores(position, row)
+        """As the protocol says: of all tokens of a label, and of the one that ends the turn where
+        labels differ in length; see `choice.with_ends`. A question that is longer than the context
+        gets an empty list."""
+        end = end_of_turn(self.loaded.tokenizer)
+        for before in sorted({question.before for question in questions}):
+            ids = with_ends([self.encode(before + label) for label in labels], end)
+            longest = max(map(len, ids), default=0)
+            asked = [n for n, one in enumerate(questions) if one.before == before]
+            fitting = []
+            for one in asked:
+                if len(questions[one].ids) + longest <= self.context_length:
+                    fitting.append(one)
+                else:
+                    on_scores(one, [])
+            if longest == 1 or abilities(self.loaded).keeps:
+                self.choose_next(questions, fitting, ids, on_scores, stopped)
+            else:
+                self.choose_whole(questions, fitting, ids, on_scores, stopped)
+
+    def choose_next(
+        self,
+        questions: Sequence[Question],
+        fitting: list[int],
+        labels: list[list[int]],
+        on_scores: Callable[[int, list[float]], None],
+        stopped: threading.Event,
+    ) -> None:
+        """Labels' first tokens from one pass over the prompts, the rest from one that goes on."""
+        first = [label[0] for label in labels]
+        told: set[int] = set()
+
+        def act(batch: list[int], states: States, logits: torch.Tensor) -> None:
+            scores = logits[:, -1].log_softmax(-1)[:, first]
+            if any(len(label) > 1 for label in labels):
+                scores = scores + rest_of_labels(states, labels, self.loaded.pad_token)
+            for one, row in zip(batch, scores.tolist(), strict=True):
+                told.add(one)
+                on_scores(fitting[one], row)
+
+        with self.reading(fitting, questions) as together:
+            work = Work(
+                [questions[one].ids for one in fitting],
+                act,
+                stopped,
+                room=max(map(len, labels)),
+                left=lambda one: one not in told,
+            )
+            together.read(work)
+
+    def choose_whole(
+        self,
+        questions: Sequence[Question],
+        fitting: list[int],
+        labels: list[list[int]],
+        on_scores: Callable[[int, list[float]], None],
+        stopped: threading.Event,
+    ) -> None:
+        """Every label of every prompt in a row of its own: for a state that cannot be repeated."""
+        scores: dict[int, dict[int, float]] = {one: {} for one in fitting}
+
+        def on_score(place: int, score: float) -> None:
+            one, label = fitting[place // len(labels)], place % len(labels)
+            scores[one][label] = score
+            if len(scores[one]) == len(labels):
+                on_scores(one, [scores[one][n] for n in range(len(labels))])
+
+        pairs = [(questions[one].ids, label) for one in fitting for label in labels]
+        self.score(pairs, on_score, stopped, questions)
 
     def likelihood(
         self,
@@ -117,21 +251,101 @@ class LocalAnswerer:
         on_score: Callable[[int, float, int], None],
         stopped: threading.Event,
     ) -> None:
-        tokenizer = self.loaded.tokenizer
-        end = list(end_of_turn(tokenizer))
-        for position, (question, answer) in enumerate(zip(questions, answers, strict=True)):
-            if stopped.is_set():
-                return
-            ids = [*tokenizer(answer, add_special_tokens=False)["input_ids"], *end]
-            with self.loaded.answering(self.weights):
-                score = score_labels(self.loaded, [question.ids], [ids])
-            on_score(position, float(score), len(ids))
+        """As the protocol says. One that is longer than the context is told as not a number, with
+        its number of tokens."""
+        end = list(end_of_turn(self.loaded.tokenizer))
+        pairs, places = [], []
+        for place, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+            ids = [*self.encode(question.before + answer), *end]
+            if len(question.ids) + len(ids) > self.context_length or not ids:
+                on_score(place, float("nan") if ids else 0.0, len(ids))
+            else:
+                pairs.append((question.ids, ids))
+                places.append(place)
+        self.score(
+            pairs,
+            lambda n, score: on_score(places[n], score, len(pairs[n][1])),
+            stopped,
+            questions,
+        )
 
-    def batches(
-        self, questions: Sequence[Question], stopped: threading.Event
-    ) -> Iterator[list[int]]:
-        order = sorted(range(len(questions)), key=lambda n: -len(questions[n].ids))
-        for start in range(0, len(order), MOST_ROWS):
-            if stopped.is_set():
-                return
-            yield order[start : start + MOST_ROWS]
+    def score(
+        self,
+        pairs: Sequence[tuple[list[int], list[int]]],
+        on_score: Callable[[int, float], None],
+        stopped: threading.Event,
+        questions: Sequence[Question],
+    ) -> None:
+        """The log-probability of all tokens that follow each prompt."""
+        told: set[int] = set()
+
+        def act(batch: list[int], _states: States, logits: torch.Tensor) -> None:
+            for row, one in enumerate(batch):
+                ids = torch.tensor(pairs[one][1], device=logits.device)
+                found = logits[row, -len(ids) - 1 : -1].log_softmax(-1)
+                told.add(one)
+                on_score(one, float(found.gather(1, ids[:, None]).sum()))
+
+        with self.reading(range(len(pairs)), questions) as together:
+            work = Work(
+                [[*prompt, *ids] for prompt, ids in pairs],
+                act,
+                stopped,
+                keep=[len(ids) + 1 for _, ids in pairs],
+                left=lambda one: one not in told,
+            )
+            together.read(work)
+
+    def fitting(self, questions: Sequence[Question], room: int, on_answer: OnAnswer) -> list[int]:
+        """Positions of the questions that fit in the context with their answer; the others are
+        told."""
+        found = []
+        for position, question in enumerate(questions):
+            try:
+                check_length(self.loaded, len(question.ids), room)
+            except ModelError as error:
+                on_answer(position, Answer(reason="failed", problem=str(error)))
+            else:
+                found.append(position)
+        return found
+
+    def encode(self, text: str) -> list[int]:
+        return list(self.loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def constraint(
+        self, settings: GenerationSettings, labels: Sequence[str], question: Question
+    ) -> Constraint | None:
+        words = int(base_model(self.loaded).config.get_text_config().vocab_size)
+        return constraint(
+            settings,
+            self.loaded.tokenizer,
+            words,
+            self.loaded.end_tokens,
+            labels=labels,
+            space=bool(question.before),
+            folder=self.folder,
+        )
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        with self.loaded.answering(self.weights):
+            yield
+
+    @contextmanager
+    def reading(self, fitting: Sequence[int], questions: Sequence[Question]) -> Iterator[Together]:
+        longest = max((len(question.ids) for question in questions), default=0)
+        with telling(self.loaded, longest), self.answering():
+            weights = self.fingerprint if fitting else ""
+            yield Together(self.loaded, self.prefixes, weights, self.most)
+
+
+def answered(writing: Writing, begun: float) -> Answer:
+    return Answer(
+        text=writing.text,
+        tokens=len(writing.ids),
+        reason=writing.reason,
+        logprob=writing.logprob,
+        detail=writing.detail,
+        seconds_to_first=writing.times[0] - begun if writing.times else 0.0,
+        seconds=time.perf_counter() - begun,
+    )

@@ -1,0 +1,168 @@
+"""What a model holds of rows that it reads together: keys and values, padding, positions.
+
+Knows token ids, masks and caches; knows nothing of prompts or of how the next token is chosen.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from workbench.inference.model import LoadedModel
+from workbench.inference.sharing import Layer, shared
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Tokens that have been read, and each layer's keys and values of them, [1, heads, tokens,
+    size]."""
+
+    ids: tuple[int, ...]
+    layers: tuple[Layer, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(one.numel() * one.element_size() for layer in self.layers for one in layer)
+
+    def first(self, count: int) -> "Prefix":
+        """The first `count` tokens of it; nothing is copied."""
+        if count == len(self.ids):
+            return self
+        layers = tuple((keys[:, :, :count], values[:, :, :count]) for keys, values in self.layers)
+        return Prefix(self.ids[:count], layers)
+
+
+class States:
+    """Rows under way in a model. Call it inside `loaded.answering(…)`.
+
+    `prefix` is what all of them begin with; `manner` says how it is read, see `abilities`.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        rows: int,
+        prefix: Prefix | None = None,
+        manner: str = "repeated",
+    ) -> None:
+        self.loaded, self.prefix = loaded, prefix
+        self.sharing, self.fused = manner in ("fused", "plain"), manner == "fused"
+        begun = len(prefix.ids) if prefix else 0
+        device = loaded.device
+        self.lengths = torch.full((rows,), begun, dtype=torch.long, device=device)
+        copied = 0 if self.sharing else begun
+        self.mask = torch.ones(rows, copied, dtype=torch.long, device=device)
+        self.name = cache_argument(loaded)
+        self.ids = torch.zeros(rows, 0, dtype=torch.long, device=device)  # where there is no cache
+        self.cache: Any = None
+        if prefix and self.sharing:
+            self.cache = DynamicCache()
+        elif prefix:
+            self.cache = cache_of(prefix, rows)
+        elif self.name:
+            self.cache = DynamicCache(config=base_model(loaded).config)
+
+    @property
+    def rows(self) -> int:
+        return int(self.lengths.shape[0])
+
+    def read(self, rows: Sequence[Sequence[int]], keep: int = 1) -> torch.Tensor:
+        """Tokens for each row, of any number; see `extend`."""
+        ids, mask = pad_rows(rows, self.loaded.pad_token)
+        return self.extend(ids, mask, keep)
+
+    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+        """One more token for each row; logits of what comes next, float32 [rows, words]."""
+        ids = torch.tensor(tokens, dtype=torch.long)[:, None]
+        return self.extend(ids, torch.ones_like(ids))[:, 0]
+
+    def extend(self, ids: torch.Tensor, mask: torch.Tensor, keep: int = 1) -> torch.Tensor:
+        """More tokens for each row, [rows, tokens], the mask 0 where they are padding; logits of
+        the last `keep` positions, float32 [rows, keep, words]."""
+        ids, mask = ids.to(self.loaded.device), mask.to(self.loaded.device)
+        positions = (self.lengths[:, None] + mask.cumsum(1) - 1).clamp_min(0)
+        self.mask = torch.cat([self.mask, mask], 1)
+        self.lengths = self.lengths + mask.sum(1)
+        inputs: dict[str, Any] = {"attention_mask": self.mask, "position_ids": positions}
+        if self.cache is None:
+            self.ids = torch.cat([self.ids, ids], 1)
+            inputs["position_ids"] = (self.mask.cumsum(1) - 1).clamp_min(0)
+            return forward(self.loaded, keep, input_ids=self.ids, **inputs)
+        inputs[self.name] = self.cache
+        with self.attending():
+            return forward(self.loaded, keep, input_ids=ids, use_cache=True, **inputs)
+
+    @contextmanager
+    def attending(self) -> Iterator[None]:
+        if self.prefix is None or not self.sharing:
+            yield
+            return
+        with shared(base_model(self.loaded), self.prefix.layers, self.fused):
+            yield
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only, in this order; a row may be there more than once."""
+        chosen = torch.tensor(rows, dtype=torch.long, device=self.loaded.device)
+        self.lengths, self.mask, self.ids = (
+            one.index_select(0, chosen) for one in (self.lengths, self.mask, self.ids)
+        )
+        if self.cache is not None:
+            self.cache.reorder_cache(chosen)
+
+    def kept(self, ids: Sequence[int]) -> Prefix | None:
+        """What was read of the only row, whose tokens are `ids`, to go on from another time; none
+        where the model has let go of some."""
+        if self.cache is None:
+            return None
+        layers = tuple((layer.keys, layer.values) for layer in self.cache.layers)
+        if any(keys is None or keys.shape[2] != len(ids) for keys, _ in layers):
+            return None
+        return Prefix(tuple(ids), layers)
+
+
+def base_model(loaded: LoadedModel) -> Any:
+    """The model that an adapter may lie over."""
+    return loaded.model.get_base_model() if loaded.has_adapter else loaded.model
+
+
+def cache_argument(loaded: LoadedModel) -> str:
+    """What the model's forward calls its cache; models written before 2026 say past_key_values."""
+    return next((name for name in ("cache", "past_key_values") if name in loaded.accepts), "")
+
+
+def cache_of(prefix: Prefix, rows: int) -> DynamicCache:
+    """A cache in which every row has read the prefix; copied only when it grows."""
+    cache = DynamicCache()
+    for keys, values in prefix.layers:
+        layer = DynamicLayer()
+        layer.lazy_initialization(keys, values)
+        layer.keys = keys.expand(rows, -1, -1, -1)
+        layer.values = values.expand(rows, -1, -1, -1)
+        cache.layers.append(layer)
+    return cache
+
+
+def pad_rows(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and their mask, each [rows, longest], padded on the left."""
+    longest = max(len(row) for row in rows)
+    ids = torch.full((len(rows), longest), pad, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for number, row in enumerate(rows):
+        if row:
+            ids[number, longest - len(row) :] = torch.tensor(row, dtype=torch.long)
+            mask[number, longest - len(row) :] = 1
+    return ids, mask
+
+
+def forward(loaded: LoadedModel, keep: int, **inputs: Any) -> torch.Tensor:
+    """Logits of the last `keep` positions, float32 [rows, keep, words]."""
+    inputs = {name: value for name, value in inputs.items() if name in loaded.accepts}
+    if "logits_to_keep" in loaded.accepts:
+        inputs["logits_to_keep"] = keep
+    logits: torch.Tensor = loaded.model(**inputs).logits[:, -keep:]
+    return logits.float()
