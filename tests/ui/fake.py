@@ -145,43 +145,6 @@ class FakeLink(FakeAnswers, FakePrompts, FakeData):
             )
         )
 
-    def Generate(self, request: p.Generate) -> None:  # noqa: N802
-        tuned = bool(self.adapter or self.live)
-        step = self.live.step if self.live else -1
-        for weights in ("base", "tuned") if tuned else ("base",):
-            self.on_event(
-                p.GenerationStarted(
-                    request=request.id, weights=weights, prompt_tokens=50, step=step
-                )
-            )
-            words = (
-                ["positive"]
-                if weights == "tuned"
-                else ["The", "review", "is", "rather", "positive."]
-            )
-            said: list[str] = []
-            for word in words:
-                if request.id in self.cancelled:
-                    break
-                said.append(word)
-                self.on_event(
-                    p.Tokens(request=request.id, weights=weights, text=word + " ", count=1)
-                )
-                self.rest(self.pace)
-            self.on_event(
-                p.GenerationFinished(
-                    request=request.id,
-                    weights=weights,
-                    text=" ".join(said),
-                    tokens=len(said),
-                    seconds_to_first=0.31,
-                    tokens_per_second=18.2,
-                    reason="end" if len(said) == len(words) else "stopped",
-                    step=step,
-                )
-            )
-        self.on_event(p.Done(request=request.id, cancelled=request.id in self.cancelled))
-
     def StartTraining(self, request: p.StartTraining) -> None:  # noqa: N802
         self.stop_run.clear()
         name = request.run or "film-reviews-1"

@@ -7,27 +7,80 @@ the more of them are right, so that one variant is better than another.
 import time
 from typing import Any
 
-
 from workbench import protocol as p
 from workbench.protocol import AnyEvent
 from workbench.session import Prompt
 
 WORDS = ["The", " review", " is", " rather", " positive."]
+OTHERS = [" not", " quite", "positive", "\n"]
+VOCABULARY = [*WORDS, *OTHERS]
 
 
 class FakeAnswers:
     rows: list[dict[str, Any]]
+    versions: list[p.Version]
     cancelled: set[int]
     pace: float
     adapter: str
+    live: p.RunStatus | None
 
     def __init__(self) -> None:
+        self.break_off = ""  # why a server breaks off after two tokens
         self.failing: set[int] = set()  # numbers of rows that a server refuses, until asked again
         self.answered: set[tuple[str, str, int]] = set()  # measurement's parts that were measured
         self.measured: dict[str, tuple[Prompt, p.Evaluated, list[p.MeasuredRow]]] = {}
 
     def on_event(self, event: AnyEvent) -> None:
         raise NotImplementedError
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def Generate(self, request: p.Generate) -> None:  # noqa: N802
+        tuned = bool(self.adapter or self.live)
+        for weights in request.weights:
+            if weights == "tuned" and not tuned:
+                continue
+            for sample in range(request.generation.num_return_sequences):
+                self.answer(request, weights, sample)
+        self.on_event(p.Done(request=request.id, cancelled=request.id in self.cancelled))
+
+    def answer(self, request: p.Generate, weights: p.Weights, sample: int) -> None:
+        step = self.live.step if self.live else -1
+        told: dict[str, Any] = {"request": request.id, "weights": weights, "sample": sample}
+        self.on_event(
+            p.GenerationStarted(
+                **told,
+                prompt_tokens=50,
+                step=step,
+                seed=request.generation.seed + sample,
+                samples=request.generation.num_return_sequences,
+                cached_tokens=40,
+            )
+        )
+        words = ["positive"] if weights == "tuned" else WORDS
+        words = [*began(request), *words[len(began(request)) :]]
+        said: list[str] = []
+        problem = self.break_off if len(words) > 2 else ""
+        for index, word in enumerate(words):
+            if request.id in self.cancelled or (problem and index == 2):
+                break
+            said.append(word)
+            tokens = [token_of(word, index)] if request.alternatives else []
+            self.on_event(p.Tokens(**told, text=word, count=1, tokens=tokens))
+            if self.pace:
+                time.sleep(self.pace)
+        self.on_event(
+            p.GenerationFinished(
+                **told,
+                text="".join(said),
+                tokens=len(said),
+                seconds_to_first=0.31,
+                tokens_per_second=18.2,
+                reason="end" if len(said) == len(words) else "stopped",
+                step=step,
+                problem=problem,
+            )
+        )
 
     # --- measuring ---------------------------------------------------------------------------
 
@@ -84,8 +137,85 @@ class FakeAnswers:
         rows = list(before.values())
         event = evaluated(request, weights, key, rows, cached)
         self.measured[key] = (request.prompt, event, rows)
+        self.remember(request.prompt, event)
         self.on_event(event)
         return True
+
+    def remember(self, prompt: Prompt, event: p.Evaluated) -> None:
+        """As the worker keeps it: a version of each text, with its figures."""
+        kept = [one for one in self.versions if one.prompt == prompt]
+        others = [one for one in self.versions if one.prompt != prompt]
+        before = [f for one in kept for f in one.figures if f.measurement != event.measurement]
+        number = kept[0].version if kept else f"v{len(self.versions) + 1}"
+        now = 1_700_000_000.0 + event.request
+        version = p.Version(
+            version=number,
+            name=prompt.name,
+            prompt=prompt,
+            first_run=kept[0].first_run if kept else now,
+            last_run=now,
+            answers=3,
+            figures=[figure_of(event, now), *before],
+        )
+        self.versions = [version, *others]
+
+    def ShowMeasurement(self, request: p.ShowMeasurement) -> None:  # noqa: N802
+        prompt, event, rows = self.measured[request.measurement]
+        self.on_event(
+            p.MeasurementShown(
+                request=request.id,
+                figure=figure_of(event, 1_700_000_000.0),
+                prompt=prompt,
+                evaluated=event,
+                rows=rows,
+            )
+        )
+
+    def Compare(self, request: p.Compare) -> None:  # noqa: N802
+        self.on_event(self.compared(request.id, request.a, request.b, "accuracy"))
+
+    def JudgePairs(self, request: p.JudgePairs) -> None:  # noqa: N802
+        self.on_event(p.Progress(request=request.id, what="judging", done=1, total=9, unit="pairs"))
+        self.on_event(self.compared(request.id, request.a, request.b, "preferred"))
+
+    def compared(self, request: int, a: str, b: str, metric: str) -> p.Compared:
+        sides = [{row.number: row for row in self.measured[one][2]} for one in (a, b)]
+        both = [n for n in sides[0] if n in sides[1]]
+        changed = [
+            p.Changed(
+                number=n,
+                expected=sides[0][n].expected,
+                a=sides[0][n].answer,
+                b=sides[1][n].answer,
+                value_a=sides[0][n].value or 0.0,
+                value_b=sides[1][n].value or 0.0,
+            )
+            for n in both
+        ]
+        gained = [one for one in changed if one.value_b > one.value_a]
+        lost = [one for one in changed if one.value_b < one.value_a]
+        values = [sum(row.value or 0 for row in side.values()) / len(side) for side in sides]
+        better = len(gained) > len(lost) + 3
+        return p.Compared(
+            request=request,
+            a=a,
+            b=b,
+            name_a=self.measured[a][0].name,
+            name_b=self.measured[b][0].name,
+            metric=metric,
+            rows=len(both),
+            value_a=values[0],
+            value_b=values[1],
+            difference=values[1] - values[0],
+            low=0.021 if better else -0.08,
+            high=0.31,
+            p_value=0.0042 if better else 0.31,
+            test="McNemar's exact test",
+            verdict="B is better." if better else "There is no telling which is better.",
+            gained=gained,
+            lost=lost,
+            notes=["3 of the examples of B are among the rows measured."],
+        )
 
     def measured_row(self, request: p.Evaluate, weights: str, number: int) -> p.MeasuredRow:
         expected = str(self.rows[number].get("label", ""))
@@ -106,6 +236,38 @@ class FakeAnswers:
             confidence=0.5 + number % 5 / 10,
             cached=cached,
         )
+
+
+def began(request: p.Generate) -> list[str]:
+    """The words that an answer is begun with."""
+    if request.begin_text:
+        return [request.begin_text]
+    return [VOCABULARY[one] for one in request.begin]
+
+
+def token_of(word: str, index: int) -> p.Token:
+    """Surer at the beginning than at the end, each with two others."""
+    logprob = -0.04 - index * 0.5
+    number = VOCABULARY.index(word) if word in VOCABULARY else -1
+    others = [
+        p.Option(VOCABULARY.index(other), other, logprob - 1.5 + (index > 2) * 2)
+        for other in OTHERS[:2]
+    ]
+    return p.Token(number, word, logprob, [p.Option(number, word, logprob), *others])
+
+
+def figure_of(event: p.Evaluated, when: float) -> p.Figure:
+    return p.Figure(
+        measurement=event.measurement,
+        time=when,
+        weights=event.weights,
+        model=event.model,
+        metric=event.metric,
+        value=event.value,
+        low=event.low,
+        high=event.high,
+        rows=event.rows,
+    )
 
 
 def evaluated(
@@ -144,5 +306,3 @@ def evaluated(
         failed=len(rows) - len(known),
         cached=cached,
     )
-
-

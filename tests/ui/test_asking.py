@@ -55,19 +55,6 @@ async def test_base_and_tuned_stand_side_by_side(bench: Bench) -> None:
         assert any("✗ not as expected" in one and "✓ as expected" in one for one in lines)
 
 
-async def test_measuring_shows_progress_then_figures(bench: Bench) -> None:
-    app, _ = bench.open(FakeLink(bench.rows, pace=0.1))
-    async with app.run_test(size=(160, 45)) as pilot:
-        await ready(pilot)
-        await pilot.press("f8")
-        await until(pilot, lambda: "left · esc stops" in screen_text(app))
-        await until(pilot, lambda: app.asking.cards.cards[0].state == "finished")
-        text = screen_text(app)
-        assert "accuracy 51.0 %" in text
-        assert "88.7 %  83.7 – 92.7 %" in text
-        assert "chosen → negative positive" in text
-
-
 async def test_answers_are_kept_and_come_back(bench: Bench) -> None:
     app, _ = bench.open()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from workbench.protocol import AnyEvent, Link
+    from workbench.ui.base import Desk
     from workbench.ui.panes.prompt import PromptPane
     from workbench.ui.widgets.table import Table
 
@@ -199,9 +200,9 @@ class WorkbenchApp(Doing):
 
     def on_news(self, news: News) -> None:
         if self.sheet is None or not self.sheet.hear(news.event):
-            desks = (self.varying, self.browsing, self.finding, self.inspecting)
-            late = (*self.late_desks, self.asking, self.watching, self.modelling)
-            for desk in (*desks, *late):
+            desks: list[Desk] = [self.varying, self.browsing, self.finding, self.inspecting]
+            desks += [*self.late_desks, self.asking, self.watching, self.modelling]
+            for desk in desks:
                 if desk.handle(news.event):
                     break
         if type(news.event).__name__ != "TrainingAdvanced":  # once a second is enough for these

@@ -1,26 +1,33 @@
-"""Asking the model: answers for the selected row, and measurements over many."""
+"""Asking the model: answers for the selected row, again with another seed, on from a token."""
 
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from workbench.protocol import (
     AnyEvent,
     Cancel,
     Done,
-    Evaluate,
-    Evaluated,
     Failed,
     Generate,
     GenerationFinished,
     GenerationStarted,
     HostLost,
+    Option,
     Progress,
+    Token,
     Tokens,
 )
-from workbench.ui.cards import Card, Cards, Part, Score
+from workbench.session import GenerationSettings
+from workbench.ui.cards import Card, Cards, Part, part_name
 from workbench.ui.units import duration
+from workbench.ui.widgets.probabilities import shown_token
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
+
+
+ALTERNATIVES = 10  # likeliest tokens that are told with each
 
 
 class Asking:
@@ -28,6 +35,7 @@ class Asking:
         self.app = app
         self.cards = Cards(app.workspace / "answers" / f"{app.path.stem}.jsonl")
         self.open: dict[int, Card] = {}  # request → its card, while it is under way
+        self.requests: dict[int, Generate] = {}  # id of a card → what was asked, to ask again
 
     def begin_with_history(self) -> None:
         self.cards.load()
@@ -44,25 +52,86 @@ class Asking:
                 browsing.read_row()
             return
         session = self.app.session
+        prompt = session.prompt()
         rendered = browsing.rendered
+        row = session.layout.row if browsing.values is not None else -1
+        request = Generate(
+            model=session.model_of(prompt),
+            folder=str(self.app.workspace),
+            prompt=prompt,
+            values=browsing.values or {},
+            generation=session.generation_of(prompt),
+            dataset=browsing.recognising.dataset(),
+            number=row,
+            session_path=str(self.app.path),
+            labels=session.evaluation.labels,
+            alternatives=ALTERNATIVES,
+        )
+        known = rendered is not None and (browsing.fresh or browsing.rowless)
+        self.ask(request, row=row, expected=rendered.answer if rendered and known else "")
+
+    def ask(self, request: Generate, row: int, expected: str, branch: str = "") -> Card:
+        """Send a request, and make its card."""
         card = self.cards.add(
-            prompt=session.prompt().name,
-            row=session.layout.row if browsing.values is not None else -1,
-            expected=rendered.answer if rendered and (browsing.fresh or browsing.rowless) else "",
+            prompt=request.prompt.name,
+            row=row,
+            expected=expected,
             run=self.app.watching.live_name,
             progress=self.waiting_words(),
+            model=request.model.name,
+            settings=settings_words(request.generation),
+            branch=branch,
         )
-        request = self.app.send(
-            Generate(
-                model=session.model,
-                folder=str(self.app.workspace),
-                prompt=session.prompt(),
-                values=browsing.values or {},
-                generation=session.generation,
-                dataset=browsing.recognising.dataset(),
-            )
+        there = {id(one) for one in self.cards.cards}
+        self.requests = {one: kept for one, kept in self.requests.items() if one in there}
+        self.requests[id(card)] = request
+        self.begin(self.app.send(request), card)
+        return card
+
+    def again(self, card: Card, next_seed: bool = False) -> str:
+        """Ask the same once more, or with the seeds after those. A sentence where that is idle."""
+        request = self.requests.get(id(card))
+        if request is None:
+            return "What was asked for this answer is not known any more; F5 asks the selected row."
+        if next_seed:
+            generation = request.generation
+            if not generation.do_sample:
+                return (
+                    "This variant always takes the likeliest token, so another seed changes "
+                    "nothing; set do_sample in its settings."
+                )
+            seed = generation.seed + generation.num_return_sequences
+            generation = msgspec.structs.replace(generation, seed=seed)
+            request = msgspec.structs.replace(request, generation=generation)
+        new = self.ask(request, card.row, card.expected, card.branch)
+        new.begun = card.begun
+        return ""
+
+    def go_on(self, card: Card, part: Part, index: int, option: Option) -> str:
+        """Answer anew from a token of an answer on, which is another one there. A sentence where
+        that cannot be."""
+        request = self.requests.get(id(card))
+        if request is None:
+            return "What was asked for this answer is not known any more; F5 asks the selected row."
+        if not part.reason:
+            return "This answer is still coming; wait for its end, or stop it with esc."
+        pieces = [*part.pieces[:index], Token(option.id, option.text, option.logprob)]
+        remote = any(one.id < 0 for one in pieces)
+        weights = part.weights or "base"
+        where = (
+            f"goes on from token {index + 1:,}: {shown_token(option.text)} "
+            f"in place of {shown_token(part.pieces[index].text)}"
         )
-        self.begin(request, card)
+        request = msgspec.structs.replace(
+            request,
+            weights=(weights,),
+            generation=msgspec.structs.replace(request.generation, num_return_sequences=1),
+            begin=[] if remote else [one.id for one in pieces],
+            begin_text="".join(one.text for one in pieces) if remote else "",
+        )
+        new = self.ask(request, card.row, card.expected, where)
+        new.begun = pieces
+        return ""
 
     def expect(self, answer: str) -> None:
         """The prompt of the selected row came only after its answer was asked for."""
@@ -71,26 +140,6 @@ class Asking:
             if card.kind == "answer" and (card.row, card.prompt) == (row, prompt):
                 card.expected = card.expected or answer
                 self.app.output_pane.show(self.cards.cards, card)
-
-    def measure(self) -> None:
-        session = self.app.session
-        card = self.cards.add(
-            kind="measurement",
-            prompt=session.prompt().name,
-            run=self.app.watching.live_name,
-            progress=self.waiting_words(),
-        )
-        request = self.app.send(
-            Evaluate(
-                model=session.model,
-                folder=str(self.app.workspace),
-                dataset=session.dataset,
-                prompt=session.prompt(),
-                evaluation=session.evaluation,
-                max_length=session.training.max_length,
-            )
-        )
-        self.begin(request, card)
 
     def begin(self, request: int, card: Card) -> None:
         self.open[request] = card
@@ -144,20 +193,31 @@ class Asking:
         match event:
             case GenerationStarted():
                 card.state, card.progress = "running", ""
-                card.parts[event.weights] = Part(step=event.step, prompt_tokens=event.prompt_tokens)
+                card.parts[part_name(event.weights, event.sample)] = Part(
+                    step=event.step,
+                    prompt_tokens=event.prompt_tokens,
+                    weights=event.weights,
+                    sample=event.sample,
+                    seed=event.seed,
+                    cached_tokens=event.cached_tokens,
+                )
             case Tokens():
-                part = card.parts.setdefault(event.weights, Part())
+                name = part_name(event.weights, event.sample)
+                part = card.parts.setdefault(name, Part(weights=event.weights))
                 part.text += event.text
                 part.tokens += event.count
+                part.pieces.extend(event.tokens)
             case GenerationFinished():
-                card.parts[event.weights] = Part(
-                    text=event.text,
-                    tokens=event.tokens,
-                    seconds_to_first=event.seconds_to_first,
-                    tokens_per_second=event.tokens_per_second,
-                    reason=event.reason,
-                    step=event.step,
-                )
+                name = part_name(event.weights, event.sample)
+                part = card.parts.setdefault(name, Part(weights=event.weights))
+                part.text, part.tokens = event.text, event.tokens
+                part.seconds_to_first = event.seconds_to_first
+                part.tokens_per_second = event.tokens_per_second
+                part.reason, part.step, part.problem = event.reason, event.step, event.problem
+                told = "".join(one.text for one in part.pieces)
+                begun = "".join(one.text for one in card.begun)
+                if begun and told != part.text and begun + told == part.text:
+                    part.pieces = [*card.begun, *part.pieces]
             case Progress():
                 card.state = "running"
                 card.share = event.done / event.total if event.total else -1
@@ -166,20 +226,6 @@ class Asking:
                     card.progress += f" · {event.done:,.0f} of {event.total:,.0f} {event.unit}"
                 if event.seconds_left >= 0:
                     card.progress += f" · {duration(event.seconds_left)} left · esc stops"
-            case Evaluated():
-                card.state = "running"
-                card.scores[event.weights] = Score(
-                    rows=event.rows,
-                    metric=event.metric,
-                    value=event.value,
-                    low=event.low,
-                    high=event.high,
-                    seconds=event.seconds,
-                    labels=event.labels,
-                    confusion=event.confusion,
-                    left_out=event.left_out,
-                    step=event.step,
-                )
             case _:
                 return False
         return True
@@ -197,3 +243,16 @@ class Asking:
             self.app.tell(problem, "warning")
         self.app.output_pane.show(self.cards.cards, card)
         self.app.show_state()
+
+
+def settings_words(generation: GenerationSettings) -> str:
+    """How tokens are chosen, and what an answer must be."""
+    if generation.do_sample:
+        words = f"temperature {generation.temperature:g}, top_p {generation.top_p:g}"
+        words += f", top_k {generation.top_k}" if generation.top_k else ""
+    else:
+        words = "likeliest tokens"
+    if generation.repetition_penalty != 1:
+        words += f", repetition_penalty {generation.repetition_penalty:g}"
+    constraint = generation.constraint.replace("_", " ")
+    return words + (f", constrained to {constraint}" if constraint != "none" else "")

@@ -14,7 +14,7 @@ import msgspec
 from textual.app import App
 from textual.timer import Timer
 
-from workbench.session import LayoutSettings, Session, workspace
+from workbench.session import LayoutSettings, Prompt, Session, workspace
 from workbench.text import one_line
 from workbench.ui.saving import Saving
 
@@ -24,14 +24,19 @@ if TYPE_CHECKING:
     from workbench.protocol import AnyEvent, AnyRequest, Failed, Link
     from workbench.ui.asking import Asking
     from workbench.ui.browsing import Browsing
+    from workbench.ui.comparing import Comparing
     from workbench.ui.finding import Finding
+    from workbench.ui.improving import Improving
     from workbench.ui.inspecting import Inspecting
+    from workbench.ui.measurement import Job
     from workbench.ui.modelling import Modelling
     from workbench.ui.panes.dataset import DatasetPane
     from workbench.ui.panes.monitor import MonitorPane
     from workbench.ui.panes.output import OutputPane
     from workbench.ui.panes.prompt import PromptPane
+    from workbench.ui.remembering import Remembering
     from workbench.ui.scoring import Scoring
+    from workbench.ui.varying import Varying
     from workbench.ui.watching import Watching
 
 AUTOSAVE = 0.7  # seconds after the last change
@@ -43,6 +48,10 @@ class Desk(Protocol):
 
     def handle(self, event: "AnyEvent") -> bool:
         """Whether the event was for it."""
+
+
+class LateDesk(Desk, Protocol):
+    """One that is made when it is first needed."""
 
     def stop(self) -> bool:
         """Give up what is under way. False where nothing is."""
@@ -63,10 +72,10 @@ class Base(App[Any]):
     browsing: "Browsing"
     finding: "Finding"
     inspecting: "Inspecting"
+    varying: "Varying"
     asking: "Asking"
     watching: "Watching"
     modelling: "Modelling"
-    scoring: "Scoring"
 
     def __init__(self, session: Session, path: Path, link: "Link") -> None:
         super().__init__()
@@ -79,10 +88,33 @@ class Base(App[Any]):
         self.begun = False  # the panes are filled and the worker is asked
         self.leaving = False  # once the run has stopped
         self.sheet: SheetWithNews | None = None  # one that waits for the worker
-        self.late_desks: list[Desk] = []  # those that were made when they were first needed
+        self.late_desks: list[LateDesk] = []
 
     def show_state(self) -> None:
         """Bring the lines around the panes up to date."""
+
+    @property
+    def scoring(self) -> "Scoring":
+        raise NotImplementedError
+
+    @property
+    def comparing(self) -> "Comparing":
+        raise NotImplementedError
+
+    @property
+    def remembering(self) -> "Remembering":
+        raise NotImplementedError
+
+    @property
+    def improving(self) -> "Improving":
+        raise NotImplementedError
+
+    def show_in_grid(self, job: "Job") -> None:
+        """Go to the rows of a measurement."""
+
+    def add_variant(self, prompt: Prompt, name: str) -> str:
+        """Add a variant of this name, or like it where there is one already; its name."""
+        raise NotImplementedError
 
     def take(self, session: Session) -> None:
         """Work on with another state of the session: open what differs."""

@@ -10,13 +10,16 @@ from typing import Any, Literal
 
 import msgspec
 
+from workbench.protocol import Token
+
 KEPT = 50
+TAIL = 4_000_000  # bytes at the end of the file that are read back
 
 State = Literal["waiting", "running", "finished", "failed", "cancelled"]
 
 
 class Part(msgspec.Struct):
-    """An answer from one of the weights."""
+    """An answer from one of the weights; of several samples one."""
 
     text: str = ""
     tokens: int = 0
@@ -25,6 +28,17 @@ class Part(msgspec.Struct):
     reason: str = ""  # empty while it comes
     step: int = -1
     prompt_tokens: int = 0
+    weights: str = ""  # of cards kept by earlier versions empty: the part's name says it
+    sample: int = 0
+    seed: int = -1
+    problem: str = ""  # why it broke off
+    cached_tokens: int = 0  # of the prompt, that had been computed before
+    pieces: list[Token] = []  # its tokens; read back from the file without their alternatives
+
+    @property
+    def whole(self) -> bool:
+        """Whether `pieces` are all of the answer, so that one may go on from within."""
+        return bool(self.pieces) and "".join(one.text for one in self.pieces) == self.text
 
 
 class Score(msgspec.Struct):
@@ -49,6 +63,10 @@ class Card(msgspec.Struct):
     row: int = -1  # counted from 0; -1: none
     run: str = ""
     expected: str = ""
+    model: str = ""
+    settings: str = ""  # how the tokens are chosen, in words
+    branch: str = ""  # of an answer that goes on from within another one: where, in words
+    begun: list[Token] = []  # what it was begun with
     state: State = "waiting"
     message: str = ""
     parts: dict[str, Part] = {}
@@ -62,9 +80,25 @@ class Card(msgspec.Struct):
         return self.state in ("waiting", "running")
 
     def answer(self) -> str:
-        """The text to copy: the tuned answer where there is one."""
+        """The text to copy: the first of the tuned answers where there are such."""
         part = self.parts.get("tuned") or self.parts.get("base")
         return part.text if part else ""
+
+
+def part_name(weights: str, sample: int) -> str:
+    """How a card calls an answer."""
+    return weights if not sample else f"{weights} {sample + 1}"
+
+
+def without_options(card: Card) -> Card:
+    """The card as it is kept: alternatives would make the file fifty times as large."""
+    parts = {
+        name: msgspec.structs.replace(
+            part, pieces=[Token(one.id, one.text, one.logprob) for one in part.pieces]
+        )
+        for name, part in card.parts.items()
+    }
+    return msgspec.structs.replace(card, parts=parts, begun=[])
 
 
 def equal(answer: str, expected: str) -> bool:
@@ -82,7 +116,9 @@ class Cards:
         """Read the last cards back; lines that are no cards are passed over."""
         cards: list[Card] = []
         with suppress(OSError):
-            lines = self.path.read_bytes().splitlines()[-KEPT:]
+            with self.path.open("rb") as file:
+                file.seek(max(0, self.path.stat().st_size - TAIL))
+                lines = file.read().splitlines()[-KEPT:]
             for line in lines:
                 with suppress(msgspec.DecodeError, UnicodeDecodeError):
                     cards.append(msgspec.json.decode(line, type=Card))
@@ -101,7 +137,7 @@ class Cards:
             with self.path.open("ab") as file:
                 if file.tell() and not self.ends_a_line():
                     file.write(b"\n")
-                file.write(msgspec.json.encode(card) + b"\n")
+                file.write(msgspec.json.encode(without_options(card)) + b"\n")
         except OSError as error:
             return f"{self.path} cannot be written: {error.strerror}. The answer stays on screen."
         return ""

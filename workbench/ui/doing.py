@@ -76,13 +76,9 @@ class Doing(Measuring):
 
     # --- prompt ------------------------------------------------------------------------------
 
-    def action_generate(self) -> None:
+    async def action_generate(self) -> None:
         self.asking.generate()
-        if self.one_pane():
-            self.action_pane("output")
-
-    def action_measure(self) -> None:
-        self.asking.measure()
+        await self.output_pane.look("answers")
         if self.one_pane():
             self.action_pane("output")
 

@@ -26,6 +26,8 @@ Unit = Literal["share", "score", "ratio"]
 # Metrics of whose single rows one cannot say that they are right or wrong.
 GRADED = {"bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "perplexity", "judge"}
 
+LOWER_IS_BETTER = {"ter", "perplexity", "calibration"}
+
 
 @dataclass(eq=False)
 class Measurement:
@@ -139,3 +141,8 @@ def interval_words(low: float, high: float, unit: Unit) -> str:
 
 def metric_words(metric: str) -> str:
     return one_line(metric.replace("_", " "), 30)
+
+
+def unit_of(metric: str) -> Unit:
+    """The unit of a metric of which only the name is known."""
+    return "ratio" if metric == "perplexity" else "score" if metric in GRADED else "share"

@@ -37,12 +37,13 @@ class Scoring:
 
     # --- asking ------------------------------------------------------------------------------
 
-    def measure(self, prompts: list[Prompt]) -> None:
-        """Measure the variants on the evaluation rows."""
+    def measure(self, prompts: list[Prompt], fresh: bool = False) -> None:
+        """Measure the variants on the evaluation rows; `fresh`: also what is known already."""
         session = self.app.session
         of = plural(session.evaluation.rows, "evaluation row")
         for prompt in prompts:
-            self.begin(self.request(session, prompt), of, "scores")
+            request = msgspec.structs.replace(self.request(session, prompt), fresh=fresh)
+            self.begin(request, of, "scores")
         self.app.show_state()
 
     def fill_grid(
@@ -85,6 +86,7 @@ class Scoring:
             held_out=not request.numbers,
             request=request,
         )
+        job.measurement("base")  # whatever there is, it answers: its column is seen at once
         self.jobs.append(job)
         self.open[self.app.send(request)] = job
         return job
@@ -119,6 +121,24 @@ class Scoring:
         self.redraw(jobs)
         return bool(jobs)
 
+    def table(self) -> list[tuple[Measurement, Job | None]]:
+        """The newest measurement of each variant of the session, by weights and model; those of
+        earlier sittings, too. In the variants' order."""
+        found: dict[tuple[str, str, str], tuple[Measurement, Job | None]] = {}
+        for job in reversed(self.jobs):
+            if job.purpose == "scores":
+                for one in job.measurements.values():
+                    found.setdefault((one.name, one.weights, job.model), (one, job))
+        for one in self.app.remembering.measurements():
+            here = any(one.key == known.key for known, _ in found.values())
+            if not here:
+                found.setdefault((one.name, one.weights, one.model), (one, None))
+        names = [prompt.name for prompt in self.app.session.prompts]
+        return sorted(
+            (entry for entry in found.values() if entry[0].name in names),
+            key=lambda entry: (names.index(entry[0].name), entry[0].weights),
+        )
+
     @property
     def columns(self) -> list[Measurement]:
         """What the grid shows."""
@@ -147,6 +167,7 @@ class Scoring:
                 return True
             case Evaluated():
                 job.measurement(event.weights).finish(event)
+                self.app.remembering.forget(event.measurement)
             case Failed():
                 self.app.report(event, self.app.output_pane.display)
                 self.finish(event.request, "failed", event.message)

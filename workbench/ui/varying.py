@@ -3,15 +3,18 @@
 Asked for once the dataset is open, and again after each measurement.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from workbench.protocol import (
     AnyEvent,
+    ChooseExamples,
     DatasetOpened,
     Done,
     Evaluated,
+    ExamplesChosen,
     Failed,
     HostLost,
     ListVersions,
@@ -32,6 +35,8 @@ class Varying:
         self.request = -1
         self.asked = False
         self.stale = False  # there are figures that were not asked for yet
+        # The request for the examples in use, and what is done with their keys.
+        self.choosing: tuple[int, Callable[[list[str]], None]] | None = None
         self.versions: list[Version] = []  # the newest first
 
     def ask(self) -> None:
@@ -39,6 +44,20 @@ class Varying:
         self.request = self.app.send(
             ListVersions(folder=str(self.app.workspace), session_path=str(self.app.path))
         )
+
+    def choose(self, then: Callable[[list[str]], None]) -> None:
+        """Ask which rows the examples of the variant in use are; `then` gets their keys."""
+        session, browsing = self.app.session, self.app.browsing
+        request = self.app.send(
+            ChooseExamples(
+                folder=str(self.app.workspace),
+                prompt=session.prompt(),
+                dataset=session.dataset,
+                values=browsing.values or {},
+                number=browsing.row.number if browsing.row else -1,
+            )
+        )
+        self.choosing = (request, then)
 
     def handle(self, event: AnyEvent) -> bool:
         match event:
@@ -53,10 +72,20 @@ class Varying:
             case Versions() if event.request == self.request:
                 self.versions = event.versions
                 self.app.prompt_pane.know_figures(self.known())
+                for view in ("scores", "versions"):
+                    self.app.output_pane.redraw_view(view)
                 return True
             case Failed() if event.request == self.request:
                 self.app.note(event.message, event.details)
                 return True
+        if self.choosing and event.request == self.choosing[0]:
+            _, then = self.choosing
+            self.choosing = None
+            if isinstance(event, ExamplesChosen):
+                then(event.keys)
+            elif isinstance(event, Failed):
+                self.app.report(event)
+            return True
         return False
 
     def known(self) -> dict[str, Known]:
@@ -74,9 +103,7 @@ class Varying:
     def versions_of(self, prompt: Prompt) -> list[Version]:
         """The versions of a variant: those of its name, and those of its very text."""
         return [
-            one
-            for one in self.versions
-            if one.name == prompt.name or same_text(one.prompt, prompt)
+            one for one in self.versions if one.name == prompt.name or same_text(one.prompt, prompt)
         ]
 
 

@@ -127,6 +127,19 @@ class GridView(Vertical):
         at = self.grid.cursor
         return self.numbers[at] if at < len(self.numbers) else -1
 
+    def on_cells_chosen(self, event: Cells.Chosen) -> None:
+        """The whole answers to the row."""
+        event.stop()
+        from workbench.ui.screens.outputs import AnswersScreen
+
+        def close(answer: str | None) -> None:
+            if answer == "there":
+                self.app.call_later(self.app.run_action, "go_there")
+
+        self.app.push_screen(
+            AnswersScreen(self.columns, lambda: self.number, self.grid.action_move), close
+        )
+
     # --- drawing -----------------------------------------------------------------------------
 
     def draw_info(self, width: int) -> list[Line]:

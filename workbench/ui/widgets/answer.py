@@ -1,7 +1,8 @@
-"""A card of the output pane in lines: an answer or a measurement of base and tuned weights."""
+"""A card of the output pane in lines: answers, or a measurement, of base and tuned weights."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from rich.cells import cell_len
@@ -10,28 +11,44 @@ from workbench.text import one_line
 from workbench.ui.cards import Card, Part, Score, equal
 from workbench.ui.units import count, duration, percent, plural, rate
 from workbench.ui.widgets.lines import Line, beside, cells, clip, progress_bar, spread, wrap
+from workbench.ui.widgets.probabilities import token_lines
 
 STACKED = 52  # cells, below which base and tuned stand one above the other
 REASONS = {"end": "end", "length": "length limit", "stopped": "stopped"}
 Block = Callable[[int], list[Line]]  # lines of a width
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How an answer is shown: tokens coloured by probability, and where the cursor is in it."""
+
+    colours: bool = False
+    part: str = ""
+    token: int = -1
+
+
 ORDER = ("base", "tuned")
 
 
-def card_lines(card: Card, width: int) -> list[Line]:
+def card_lines(card: Card, width: int, looks: Looks = Looks()) -> list[Line]:
     lines = [head(card, width)]
-    blocks = answers(card) if card.kind == "answer" else scores(card)
-    if len(blocks) == 2 and width >= STACKED:
-        half = (width - 3) // 2
-        lines += beside(blocks[0](half), blocks[1](half), half)
-    else:
-        for block in blocks:
-            lines += block(width)
+    if card.branch:
+        lines += wrap("↳ " + card.branch, width, "tuned")
+    for blocks in answers(card, looks) if card.kind == "answer" else [scores(card)]:
+        if len(blocks) == 2 and width >= STACKED:
+            half = (width - 3) // 2
+            lines += beside(blocks[0](half), blocks[1](half), half)
+        else:
+            for block in blocks:
+                lines += block(width)
     if card.kind == "answer" and card.expected and (card.parts or card.under_way):
         expected = wrap(card.expected, width - 10, "quiet")
         for index, line in enumerate(expected[:4]):
             lines.append([("expected  " if not index else " " * 10, "quiet"), *line])
         if len(expected) > 4:
             lines.append([(" " * 10 + "…", "quiet")])
+    if card.settings:
+        lines.append(clip([(f"{one_line(card.model, 40)} · {card.settings}", "quiet")], width))
     if card.progress and card.under_way:
         lines += wrap(card.progress, width, "quiet")
         if card.share >= 0:
@@ -64,24 +81,44 @@ def head(card: Card, width: int) -> Line:
     return spread([*line, (f" {rule}", "frame")], right, width)
 
 
-def answers(card: Card) -> list[Block]:
-    both = len(card.parts) > 1
-    return [
-        partial(answer, card, name, card.parts[name], both) for name in ORDER if name in card.parts
-    ]
+def answers(card: Card, looks: Looks) -> list[list[Block]]:
+    """The answers, those that belong side by side together."""
+    together: dict[int, list[Block]] = {}
+    weights = {weights_of(name, part) for name, part in card.parts.items()}
+    for name, part in sorted(card.parts.items(), key=lambda one: weights_of(*one)):
+        block = partial(answer, card, name, part, len(weights) > 1, looks)
+        together.setdefault(part.sample, []).append(block)
+    return [together[sample] for sample in sorted(together)]
 
 
-def answer(card: Card, name: str, part: Part, both: bool, width: int) -> list[Line]:
+def weights_of(name: str, part: Part) -> str:
+    return part.weights or name
+
+
+def answer(card: Card, name: str, part: Part, both: bool, looks: Looks, width: int) -> list[Line]:
     lines: list[Line] = []
     right = ""
-    if part.reason in ("end", "length") and card.expected:
+    if part.reason in ("end", "length") and card.expected and not part.problem:
         same = equal(part.text, card.expected)
         right = "✓ as expected" if same else "✗ not as expected"
-    if both or name == "tuned" or right:
-        line: Line = [(name, name)] if both or name == "tuned" else []
+    weights = weights_of(name, part)
+    several = any(one.sample for one in card.parts.values())
+    line: Line = [(weights, weights)] if both or weights == "tuned" else []
+    if several:
+        words = f"sample {part.sample + 1} · seed {part.seed}"
+        line.append((f" · {words}" if line else words, "quiet"))
+    if line or right:
         ink = "good" if right.startswith("✓") else "bad"
         lines.append(spread(line, [(right, ink)], width) if line else [(right, ink)])
-    return lines + text_lines(part, width) + joined(facts(part), width)
+    here = looks.token if looks.part == name else -1
+    if part.pieces and (here >= 0 or looks.colours or card.begun):
+        begun = len(card.begun) if card.begun and part.whole else 0
+        lines += token_lines(part.pieces, width, here, looks.colours, begun)
+    else:
+        lines += text_lines(part, width)
+    if part.problem:
+        lines += wrap("✗ " + part.problem, width, "bad")
+    return lines + joined(facts(part), width)
 
 
 def text_lines(part: Part, width: int) -> list[Line]:
@@ -103,6 +140,8 @@ def facts(part: Part) -> list[str]:
         found.append(f"first after {duration(part.seconds_to_first)}")
     if part.tokens_per_second > 0:
         found.append(f"{rate(part.tokens_per_second)} tokens/s")
+    if part.cached_tokens:
+        found.append(f"{count(part.cached_tokens)} of {count(part.prompt_tokens)} cached")
     if part.reason:
         found.append(REASONS.get(part.reason, part.reason))
     return found
@@ -135,13 +174,14 @@ def score_lines(name: str, score: Score, width: int) -> list[Line]:
     if score.left_out:
         words = f"{plural(score.left_out, 'row')} left out: too long"
         lines += wrap(words, width, "warn")
-    return [clip(line, width) for line in [*lines, *confusion(score, width)]]
+    lines += confusion(score.labels, score.confusion, width)
+    return [clip(line, width) for line in lines]
 
 
-def confusion(score: Score, width: int) -> list[Line]:
+def confusion(names: list[str], matrix: list[list[int]], width: int) -> list[Line]:
     """Expected down, chosen across."""
-    labels = [one_line(label, 14) for label in score.labels]
-    if not labels or len(labels) > 8 or len(score.confusion) != len(labels):
+    labels = [one_line(label, 14) for label in names]
+    if not labels or len(labels) > 8 or len(matrix) != len(labels):
         return []
     left = max(8, *(len(label) for label in labels))
     cell = max(7, *(len(label) for label in labels)) + 1
@@ -150,7 +190,7 @@ def confusion(score: Score, width: int) -> list[Line]:
     head: Line = [("chosen →".rjust(left), "quiet")]
     head += [(clip_text(label, cell - 1).rjust(cell), "quiet") for label in labels]
     lines = [head]
-    for index, row in enumerate(score.confusion):
+    for index, row in enumerate(matrix):
         line: Line = [(labels[index].rjust(left), "quiet")]
         for column, value in enumerate(row):
             ink = "good" if column == index else "bad" if value else "quiet"

@@ -158,7 +158,7 @@ class Cells(Inked, ScrollView, can_focus=True):
 
     # --- drawing -----------------------------------------------------------------------------
 
-    def visible(self) -> range:
+    def shown_columns(self) -> range:
         return range(self.first_column, min(self.columns, self.first_column + self.in_view))
 
     def render_line(self, y: int) -> Strip:
@@ -175,10 +175,11 @@ class Cells(Inked, ScrollView, can_focus=True):
         words = before + ("row" if not y else "")
         line: Line = [(words.rjust(self.number_width - 1) + " ", "quiet")]
         if self.expected:
-            line.append(((" expected" if not y else "").ljust(self.left - self.number_width), "quiet"))
-        for column in self.visible():
+            words = " expected" if not y else ""
+            line.append((words.ljust(self.left - self.number_width), "quiet"))
+        for column in self.shown_columns():
             line += [(" ", "text"), *pad(self.heads(column)[y], self.cell_width), (" ", "text")]
-        if self.visible().stop < self.columns and not y:
+        if self.shown_columns().stop < self.columns and not y:
             line[-1] = ("›", "quiet")
         return line
 
@@ -192,7 +193,7 @@ class Cells(Inked, ScrollView, can_focus=True):
             wide = self.left - self.number_width - 2
             parts += [(" ", "text"), *pad([(expected, ink)], wide), (" ", "text")]
         segments = [Segment(text, self.ink(name)) for text, name in parts]
-        for column in self.visible():
+        for column in self.shown_columns():
             cell = self.cell_of(index, column)
             here = chosen and column == self.column
             room = self.cell_width - cell_len(cell.sign) - 1

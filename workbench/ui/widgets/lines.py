@@ -60,6 +60,15 @@ INKS |= {
     )
     for odd in ("", "-odd")
 }
+# How likely a token was, told apart by more than colour: below one half it is underlined.
+INKS |= {
+    "token-sure": ("", "", ""),
+    "token-likely": ("primary", "", ""),
+    "token-unsure": ("warn", "", "underline"),
+    "token-doubtful": ("bad", "", "bold underline"),
+    "token-here": ("block-cursor-foreground", "block-cursor-background", "bold"),
+    "begun": ("quiet", "", "italic"),
+}
 LONGEST = 100_000  # characters of one text that are laid out; the rest is counted
 
 
