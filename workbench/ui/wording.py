@@ -1,13 +1,16 @@
 """The actions on wordings: the variants of the prompt, their turns, examples and settings."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from workbench.session import Pane as PaneName
 from workbench.session import Prompt, Turn
 from workbench.ui.looking import Looking
+
+if TYPE_CHECKING:
+    from workbench.protocol import Row
 
 UNDONE = 100  # changes of variants, turns and examples that can be taken back
 Wordings = tuple[list[Prompt], str]  # all variants, and the name of the one in use
@@ -47,15 +50,19 @@ class Wording(Looking):
 
     def action_variants(self) -> None:
         """All variants side by side."""
+        from workbench.ui.screens.variants import VariantsScreen
+
+        self.varying.ask()
+        self.push_screen(VariantsScreen(self))
 
     def action_duplicate_prompt(self) -> None:
         self.duplicate(self.session.prompt())
         self.action_pane("prompt")
 
-    def duplicate(self, prompt: Prompt) -> None:
-        """A copy of a variant comes after it and is the one in use."""
+    def duplicate(self, prompt: Prompt, after: str = "") -> None:
+        """A copy of a variant comes after it, or after the one named, and is the one in use."""
         prompts = list(self.session.prompts)
-        at = [one.name for one in prompts].index(prompt.name)
+        at = [one.name for one in prompts].index(after or prompt.name)
         copy = msgspec.structs.replace(prompt, name=self.free_name(prompt.name))
         prompts.insert(at + 1, copy)
         self.change_wordings(prompts, copy.name)
@@ -80,6 +87,19 @@ class Wording(Looking):
             active = prompts[min(at, len(prompts) - 1)].name
         self.change_wordings(prompts, active)
         self.tell(f"The variant {gone.name} is removed; alt+z takes it back.")
+
+    def rename(self, prompt: Prompt, name: str) -> None:
+        prompts = [
+            msgspec.structs.replace(one, name=name) if one.name == prompt.name else one
+            for one in self.session.prompts
+        ]
+        active = self.session.prompt().name
+        self.change_wordings(prompts, name if active == prompt.name else active)
+
+    def promote(self, prompt: Prompt) -> None:
+        """It becomes the first: the baseline that the others are compared with."""
+        others = [one for one in self.session.prompts if one.name != prompt.name]
+        self.change_wordings([prompt, *others], self.session.prompt().name)
 
     def use_prompts(self, prompts: Sequence[Prompt], active: str) -> None:
         session = msgspec.structs.replace(self.session, prompts=list(prompts), active_prompt=active)
@@ -174,3 +194,119 @@ class Wording(Looking):
         self.action_pane("prompt")
         name = f"turns.{at}" if at >= 0 else "template"
         self.call_after_refresh(self.prompt_pane.go_to, name)
+
+    # --- sheets ------------------------------------------------------------------------------
+
+    def action_advice(self) -> None:
+        rendered = self.browsing.rendered
+        if rendered is None:
+            self.tell(self.prompt_pane.problem or "There is no advice before the model is ready.")
+            return
+        from workbench.ui.screens.advice import AdviceScreen
+
+        def go(chosen: str | None) -> None:
+            if chosen is not None:
+                one = rendered.advice[int(chosen)]
+                self.action_pane("prompt")
+                self.prompt_pane.go_to(one.where, one.line, one.column, one.length)
+
+        self.push_screen(AdviceScreen(self.session.prompt(), rendered.advice), go)
+
+    def action_compare_prompts(self) -> None:
+        """What differs between the variant in use and the first one."""
+        prompts, prompt = self.session.prompts, self.session.prompt()
+        others = [one for one in prompts if one.name != prompt.name]
+        if not others:
+            self.tell("There is no other variant to compare with; alt+n makes one.")
+            return
+        from workbench.ui.screens.variants import DiffScreen
+
+        self.push_screen(DiffScreen(others[0], prompt))
+
+    def action_history(self) -> None:
+        self.show_history(self.session.prompt())
+
+    def show_history(self, prompt: Prompt, after: Callable[[], None] = lambda: None) -> None:
+        from workbench.ui.screens.history import HistoryScreen
+
+        own = self.varying.versions_of(prompt)
+        sheet = HistoryScreen(prompt, own, self.varying.versions)
+
+        def take(answer: str | None) -> None:
+            if sheet.taken and answer == "take":
+                self.take_back(prompt, sheet.taken.prompt)
+            elif sheet.taken and answer == "new":
+                self.duplicate(sheet.taken.prompt, prompt.name)
+            after()
+
+        self.push_screen(sheet, take)
+
+    def take_back(self, prompt: Prompt, version: Prompt) -> None:
+        """An old text becomes the variant's again."""
+        again = msgspec.structs.replace(version, name=prompt.name)
+        prompts = [again if one.name == prompt.name else one for one in self.session.prompts]
+        self.change_wordings(prompts, self.session.prompt().name)
+        self.tell(f"{prompt.name} has its old text again; alt+z takes that back.")
+
+    def action_own_settings(self) -> None:
+        self.own_settings(self.session.prompt())
+
+    def own_settings(self, prompt: Prompt, after: Callable[[], None] = lambda: None) -> None:
+        """The variant's own model and sampling settings."""
+        from workbench.ui.screens.settings import SettingsScreen
+
+        session = msgspec.structs.replace(self.session, active_prompt=prompt.name)
+        roots = (("prompt", "model"), ("prompt", "generation"))
+        sheet = SettingsScreen(session, roots, f"Model and settings of {prompt.name}")
+
+        def keep(_answer: str | None) -> None:
+            self.change_wordings(sheet.session.prompts, self.session.prompt().name)
+            after()
+
+        self.push_screen(sheet, keep)
+
+    # --- examples ----------------------------------------------------------------------------
+
+    def action_examples(self) -> None:
+        from workbench.ui.screens.examples import ExamplesScreen
+
+        sheet = ExamplesScreen(self)
+
+        def keep(_answer: str | None) -> None:
+            if sheet.examples != self.session.prompt().examples:
+                self.change_prompt(examples=sheet.examples)
+
+        self.push_screen(sheet, keep)
+
+    def action_add_example(self) -> None:
+        """Pick the selected row as an example, or no longer."""
+        row = self.browsing.row
+        if row is None and self.dataset_pane.table.total:
+            if "add_example" not in self.browsing.when_row_comes:
+                self.browsing.when_row_comes.append("add_example")
+            return
+        if row is None or not row.key:
+            self.tell("There is no row here that could be an example.")
+            return
+        examples = self.session.prompt().examples
+        if examples.choose == "picked" or not examples.count:
+            self.pick(list(examples.rows) if examples.choose == "picked" else [], row)
+        else:
+            self.varying.choose(lambda keys: self.pick(keys, row))
+
+    def pick(self, keys: list[str], row: "Row") -> None:
+        """Examples are picked rows from now on: these, with or without the row."""
+        number = f"Row {row.number + 1:,}"
+        if row.key in keys:
+            keys = [key for key in keys if key != row.key]
+            self.tell(f"{number} is no example any more.")
+        else:
+            keys = [*keys, row.key]
+            words = f"{number} is example {len(keys)}; alt+x shows them, alt+z takes it back."
+            if row.mark == "evaluation":
+                words = f"{number} is example {len(keys)}, but it is kept for evaluation too."
+            self.tell(words, "warning" if row.mark == "evaluation" else "information")
+        examples = msgspec.structs.replace(
+            self.session.prompt().examples, choose="picked", rows=keys, count=len(keys)
+        )
+        self.change_prompt(examples=examples)

@@ -176,7 +176,7 @@ class PromptPane(Pane):
             ("▎ ", "accent" if focused else "frame"),
             (words, "quiet" if words == "none" else "text"),
         ]
-        return [spread(line, [("alt+x chooses", "quiet")], width)]
+        return [spread(line, [("alt+x", "quiet")], width)]
 
     def draw(self, width: int) -> list[Line]:
         return tally_lines(self, width, self.status.size.height or 2)

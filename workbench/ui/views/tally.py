@@ -38,7 +38,7 @@ def problem_lines(problem: str, width: int, height: int) -> list[Line]:
 
 def first_line(rendered: PromptRendered, session: Session, milliseconds: float, width: int) -> Line:
     """812 tokens · 10 % of 8,192 · 7,380 left for an answer of 128."""
-    advice = plural(len(rendered.advice), "advice") if rendered.advice else ""
+    advice = f"advice: {len(rendered.advice)}" if rendered.advice else ""
     worst = rendered.advice[0].severity if rendered.advice else "note"
     right: Line = [("F9 exact text", "quiet")]
     if advice:
@@ -55,7 +55,7 @@ def first_line(rendered: PromptRendered, session: Session, milliseconds: float, 
         ink = "bad" if share > 1 else "warn" if room < wanted else "quiet"
         if share > 1:
             left = [(plural(rendered.token_count, "token"), "bad")]
-        left.append((f" · {share * 100:.3g} % of {count(context)}", ink))
+        left.append((f" · {share * 100:.1f} % of {count(context)}", ink))
         if room >= 0 and width > 60:
             left.append((f" · {count(room)} left to answer", ink))
     if width > 84:

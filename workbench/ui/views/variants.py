@@ -34,6 +34,13 @@ def figure_words(figure: Figure) -> str:
     return f"{figure.value:.3g}"
 
 
+def interval_words(figure: Figure) -> str:
+    """Its 95 % interval: 74.1 – 83.0."""
+    if figure.unit == "share":
+        return f"{figure.low * 100:.1f} – {figure.high * 100:.1f}"
+    return f"{figure.low:.3g} – {figure.high:.3g}"
+
+
 def strip_line(prompts: list[Prompt], active: int, known: dict[str, Known], width: int) -> Line:
     """As many variants as fit around the one in use; ‹ and › say that there are more."""
     items = [item(n, one, n == active, known.get(one.name)) for n, one in enumerate(prompts)]
