@@ -5,7 +5,10 @@ the more of them are right, so that one variant is better than another.
 """
 
 import time
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from workbench import protocol as p
 from workbench.protocol import AnyEvent
@@ -217,6 +220,99 @@ class FakeAnswers:
             notes=["3 of the examples of B are among the rows measured."],
         )
 
+    # --- search and taking away --------------------------------------------------------------
+
+    def Optimize(self, request: p.Optimize) -> None:  # noqa: N802
+        start, settings = request.session.prompt(), request.session.optimize
+        best, best_prompt, tried = 0.5, start, 0
+        for index in range(1, settings.candidates + 1):
+            if request.id in self.cancelled:
+                break
+            tried = index
+            value = 0.5 + (index * 5 % 17) / 50 if index > 1 else 0.5
+            prompt = start if index == 1 else changed(start, index)
+            better = value > best or index == 1
+            if better:
+                best, best_prompt = value, prompt
+            self.on_event(
+                p.Progress(
+                    request=request.id,
+                    what=f"trying candidate {index}",
+                    done=index,
+                    total=settings.candidates,
+                    unit="prompts",
+                    seconds_left=(settings.candidates - index) * 2,
+                )
+            )
+            self.on_event(
+                p.CandidateTried(
+                    request=request.id,
+                    index=index,
+                    total=settings.candidates,
+                    prompt=prompt,
+                    what="the prompt as it is" if index == 1 else f"{index % 9} examples",
+                    value=value,
+                    low=value - 0.08,
+                    high=min(1.0, value + 0.07),
+                    rows=settings.rows,
+                    best=better,
+                    best_value=best,
+                    spent=index * settings.rows,
+                    budget=settings.candidates * settings.rows,
+                    parent=max(0, index - 1),
+                )
+            )
+            if self.pace:
+                time.sleep(self.pace)
+        stopped = request.id in self.cancelled
+        held = None if stopped else self.held_out(request.id, start.name)
+        words = "Stopped before the held-out rows were measured."
+        self.on_event(
+            p.Optimized(
+                request=request.id,
+                prompt=best_prompt,
+                start=start,
+                metric="accuracy",
+                development_start=0.5,
+                development_best=best,
+                held_out=held,
+                tried=tried,
+                seconds=41,
+                words=words if held is None else "The best is better than the start.",
+            )
+        )
+        self.on_event(p.Done(request=request.id, cancelled=stopped))
+
+    @staticmethod
+    def held_out(request: int, name: str) -> p.Compared:
+        return p.Compared(
+            request=request,
+            a="m-start",
+            b="m-best",
+            name_a=name,
+            name_b=f"{name}, searched",
+            metric="accuracy",
+            rows=300,
+            value_a=0.53,
+            value_b=0.71,
+            difference=0.18,
+            low=0.11,
+            high=0.25,
+            p_value=0.00001,
+            test="McNemar's exact test",
+            verdict="B is better.",
+        )
+
+    def TakeAway(self, request: p.TakeAway) -> None:  # noqa: N802
+        text = f"# {request.what} of {request.name}\n"
+        if request.path:
+            if Path(request.path).exists() and not request.overwrite:
+                words = f"{request.path} is there already."
+                self.on_event(p.Failed(request=request.id, message=words))
+                return
+            Path(request.path).write_text(text)
+        self.on_event(p.TakenAway(request=request.id, text=text, path=request.path))
+
     def measured_row(self, request: p.Evaluate, weights: str, number: int) -> p.MeasuredRow:
         expected = str(self.rows[number].get("label", ""))
         if number in self.failing:
@@ -254,6 +350,13 @@ def token_of(word: str, index: int) -> p.Token:
         for other in OTHERS[:2]
     ]
     return p.Token(number, word, logprob, [p.Option(number, word, logprob), *others])
+
+
+def changed(prompt: Prompt, index: int) -> Prompt:
+    """A candidate: another instruction, more examples."""
+    examples = msgspec.structs.replace(prompt.examples, count=index % 9, seed=index)
+    template = prompt.template.replace("negative?", "negative? Answer with one word.")
+    return msgspec.structs.replace(prompt, template=template, examples=examples)
 
 
 def figure_of(event: p.Evaluated, when: float) -> p.Figure:

@@ -218,8 +218,10 @@ class Doing(Measuring):
         """What is copied goes by the pane in use: the answer, the exact prompt, else the row."""
         pane = self.session.layout.focus
         what, text = "", ""
-        if pane == "output" and self.asking.cards.cards:
-            what, text = "the newest answer", self.asking.cards.cards[0].answer()
+        if pane == "output":
+            inside = self.output_pane.answers.card is not None
+            what = "the answer with the cursor" if inside else "the newest answer"
+            text = self.output_pane.answers.answer()
         elif pane == "prompt" and self.browsing.rendered:
             what, text = "the exact prompt", self.browsing.rendered.text
         elif self.browsing.values is not None:

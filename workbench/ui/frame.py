@@ -72,13 +72,15 @@ def tabs(app: "WorkbenchApp", width: int) -> list[Line]:
 
 def footer(app: "WorkbenchApp", width: int) -> list[Line]:
     """The actions of the table as they fit: those that matter now first, quitting always."""
-    where = "dataset" if app.session.layout.focus == "dataset" else ""
-    view = app.dataset_pane.view if app.made and where else ""
+    focus = app.session.layout.focus
+    panes = (app.dataset_pane, app.output_pane) if app.made else ()
+    pane, view = next((one.places for one in panes if one.pane == focus), ("", ""))
     of_rows = view in {"rows", "columns", "problems"}
     shown = [
         action
         for action in ACTIONS
-        if (action.footer and (not action.where or of_rows)) or (where and action.where == view)
+        if (action.footer and (not action.where or (of_rows and action.where == pane)))
+        or (view and action.where == view)
     ]
     # Where there is little room, the keys of what one looks at come before the other panes'.
     shown.sort(key=lambda action: (action.name != "help", not action.where))

@@ -108,6 +108,8 @@ class Improving:
         """Add a candidate (-1: the best) to the session as a variant; its name, empty where there
         is none."""
         one = self.candidates[index] if 0 <= index < len(self.candidates) else self.best
+        if one:
+            self.kept.add(self.candidates.index(one))
         prompt = one.prompt if one else self.outcome.prompt if self.outcome else None
         if prompt is None or self.start is None:
             return ""

@@ -234,3 +234,55 @@ class Measuring(Wording):
             self.show_in_grid(job)
         else:
             self.remembering.show(chosen.key, to_grid=True)
+
+    # --- search, versions, taking away -------------------------------------------------------
+
+    async def action_optimize(self) -> None:
+        if self.improving.under_way:
+            await self.action_output("search")
+            self.tell("A search is under way; esc stops it and keeps the best.")
+            return
+        from workbench.ui.screens.searching import SearchScreen
+
+        sheet = SearchScreen(self.session, self.browsing.opened)
+
+        async def begin(answer: str | None) -> None:
+            if answer == "begin":
+                self.change(sheet.session)
+                self.improving.begin()
+                await self.action_output("search")
+
+        self.push_screen(sheet, begin)
+
+    def action_keep_wording(self) -> None:
+        """The chosen candidate of a search, or a version of before, as a variant."""
+        view = self.output_pane.views[self.output_pane.view]
+        if self.output_pane.view == "search":
+            if not self.improving.keep(view.listing.cursor):
+                self.tell("There is no candidate yet; alt+f searches.")
+            view.redraw()
+        elif self.output_pane.view == "versions" and view.chosen:
+            self.add_variant(view.chosen.prompt, view.chosen.name)
+        else:
+            self.tell("Candidates of a search (4) and versions (5) can be kept as variants.")
+
+    def action_constrain(self) -> None:
+        from workbench.ui.screens.constraining import ConstraintScreen
+
+        sheet = ConstraintScreen(self.session)
+
+        def keep(answer: str | None) -> None:
+            if answer == "keep":
+                self.change(sheet.session)
+                self.prompt_pane.show_wording(self.session)
+                self.browsing.render()
+                self.output_pane.name_view()
+
+        self.push_screen(sheet, keep)
+
+    def action_take_away(self) -> None:
+        from workbench.ui.screens.taking import TakeScreen
+
+        rendered = self.browsing.rendered
+        answer = self.output_pane.answers.answer()
+        self.push_screen(TakeScreen(self, answer, rendered.text if rendered else ""))

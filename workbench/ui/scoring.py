@@ -171,12 +171,10 @@ class Scoring:
             case Failed():
                 self.app.report(event, self.app.output_pane.display)
                 self.finish(event.request, "failed", event.message)
-                return True
             case Done():
                 words = "Stopped: measuring again goes on where it was." if event.cancelled else ""
                 state: State = "cancelled" if event.cancelled else "finished"
                 self.finish(event.request, state, words)
-                return True
             case _:
                 return False
         self.redraw([job])

@@ -27,6 +27,17 @@ WITHIN = (
         ),
     ),
     (
+        "Views of the output",
+        (
+            ("enter", "Answers: go through the tokens. Grid: the whole answers to the row."),
+            ("← → ↑ ↓", "In an answer: another token, another alternative; enter goes on from it."),
+            ("tab", "In an answer: the next answer."),
+            ("esc", "Leave the answer; back to all rows; back to the scores; stop."),
+            ("A B !", "Scores: what is compared; a variant that has changed since."),
+            ("✓ ✗ !", "Grid: right, wrong, no answer."),
+        ),
+    ),
+    (
         "Editors",
         (
             ("tab shift+tab", "The next field, or the one before, in every pane."),
@@ -41,7 +52,7 @@ WITHIN = (
 FIRST = {
     "dataset": ("Dataset", "Rows", "Views of the dataset"),
     "prompt": ("Prompt", "Editors"),
-    "output": ("Prompt",),
+    "output": ("Output", "Views of the output"),
     "monitor": ("Training",),
 }
 

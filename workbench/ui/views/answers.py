@@ -101,6 +101,18 @@ class AnswersView(Vertical):
         answers = sum(card.kind == "answer" for card in self.cards)
         return f"{answers} answers · newest first" if answers > 1 else ""
 
+    def answer(self) -> str:
+        """The text to copy: the answer with the cursor, else the newest."""
+        if self.card is not None:
+            return self.part.text
+        return next((card.answer() for card in self.cards if card.answer()), "")
+
+    @property
+    def number(self) -> int:
+        """Of the row that the answer with the cursor, else the newest, is to."""
+        card = self.card or next(iter(self.cards), None)
+        return card.row if card else -1
+
     # --- the token cursor --------------------------------------------------------------------
 
     @property

@@ -162,7 +162,7 @@ def result_lines(result: Compared, width: int) -> list[Line]:
     words = f"{difference_words(result.difference, unit)} "
     interval = difference_words(result.low, unit, bare=True)
     interval += f" to {difference_words(result.high, unit)}"
-    facts = f"(95 % interval {interval}) · p = {p_words(result.p_value)} · {result.test} · "
+    facts = f"(95 % interval {interval}) · p {p_words(result.p_value)} · {result.test} · "
     facts += f"{metric_words(result.metric)} on {plural(result.rows, 'row')}"
     lines += wrap("B - A  " + words + facts, width, "quiet")
     gained, lost = len(result.gained), len(result.lost)
@@ -179,4 +179,7 @@ def difference_words(value: float, unit: Unit, bare: bool = False) -> str:
 
 
 def p_words(value: float) -> str:
-    return "<0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+    """The p value with its sign: < 0.0001, = 0.0042."""
+    if value < 0.0001:
+        return "< 0.0001"
+    return f"= {value:.4f}" if value < 0.1 else f"= {value:.2f}"

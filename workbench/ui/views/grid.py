@@ -96,7 +96,7 @@ class GridView(Vertical):
                 return any(row.problem for row in rows)
         return True
 
-    def rows_came(self, job: Job, rows: list[MeasuredRow]) -> None:
+    def rows_came(self, _job: Job, rows: list[MeasuredRow]) -> None:
         """Some cells were filled; only what is new is drawn."""
         columns = self.scoring.columns
         new = [row.number for row in rows if row.number not in self.index]

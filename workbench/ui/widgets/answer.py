@@ -84,10 +84,8 @@ def head(card: Card, width: int) -> Line:
 def answers(card: Card, looks: Looks) -> list[list[Block]]:
     """The answers, those that belong side by side together."""
     together: dict[int, list[Block]] = {}
-    weights = {weights_of(name, part) for name, part in card.parts.items()}
     for name, part in sorted(card.parts.items(), key=lambda one: weights_of(*one)):
-        block = partial(answer, card, name, part, len(weights) > 1, looks)
-        together.setdefault(part.sample, []).append(block)
+        together.setdefault(part.sample, []).append(partial(answer, card, name, looks))
     return [together[sample] for sample in sorted(together)]
 
 
@@ -95,7 +93,9 @@ def weights_of(name: str, part: Part) -> str:
     return part.weights or name
 
 
-def answer(card: Card, name: str, part: Part, both: bool, looks: Looks, width: int) -> list[Line]:
+def answer(card: Card, name: str, looks: Looks, width: int) -> list[Line]:
+    part = card.parts[name]
+    both = len({weights_of(*one) for one in card.parts.items()}) > 1
     lines: list[Line] = []
     right = ""
     if part.reason in ("end", "length") and card.expected and not part.problem:
