@@ -43,7 +43,7 @@ Mode = Literal[
 
 class FakeServer:
     """`refuses`: names of parameters that are answered with 400. `requests`: the bodies that came.
-    `most_at_once`: of requests under way. `owner`: whose server it says it is."""
+    `most_at_once`: of requests under way. `routes`: what is answered elsewhere. `owner`: whose server it says it is."""
 
     def __init__(self, mode: Mode = "well", owner: str = "someone") -> None:
         self.mode: Mode = mode
@@ -56,6 +56,7 @@ class FakeServer:
         self.seconds = 30.0
         self.delay = 0.0  # of each answer
         self.answer: Callable[[dict[str, Any]], str] = turned_round
+        self.routes: dict[str, Callable[[dict[str, Any]], Any]] = {}  # path: what it answers
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
         self.headers: list[dict[str, str]] = []
@@ -136,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.requests.append(body)
             server.times.append(time.monotonic())
-            server.headers.append(dict(self.headers))
+            server.headers.append({name.title(): value for name, value in self.headers.items()})
             server.at_once += 1
             server.most_at_once = max(server.most_at_once, server.at_once)
         try:
@@ -149,6 +150,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, body: dict[str, Any]) -> None:
         server = self.server_of_test
+        if self.path in server.routes:
+            self.say_json(200, server.routes[self.path](body))
+            return
         if self.path != "/v1/chat/completions":
             self.say_json(404, {"detail": "Not Found"})
             return

@@ -7,6 +7,7 @@ loop of the calling thread, so that any of them can be cancelled wherever it wai
 import asyncio
 import ipaddress
 import json
+import logging
 import random
 import threading
 import time
@@ -34,6 +35,9 @@ LARGEST_BODY = 64_000_000  # bytes of an answer, read whole
 GLANCE = 0.05  # seconds between two looks at whether to stop
 FIRST_WAIT, MOST_WAIT = 0.5, 8.0  # seconds between retries, doubled from one to the next
 CONNECTING = 10.0  # seconds to wait for a connection at most
+# What these log of requests holds headers that a server says back, and texts of errors.
+for _talkative in ("openai", "httpx2", "httpcore2"):
+    logging.getLogger(_talkative).setLevel(logging.WARNING)
 
 
 class FaultError(Exception):

@@ -86,8 +86,11 @@ def scrub(text: str, settings: ModelSettings, shortest: int = 4) -> str:
 
 def host(settings: ModelSettings) -> str:
     """The server's name and port, to be shown."""
-    parts = urlsplit(settings.url)
-    return one_line(parts.netloc.rpartition("@")[2] or settings.url, 100)
+    try:
+        name = urlsplit(settings.url).netloc or settings.url
+    except ValueError:
+        name = settings.url
+    return one_line(name.rpartition("@")[2], 100)
 
 
 def said(error: Any, settings: ModelSettings) -> str:
