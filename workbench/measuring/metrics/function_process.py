@@ -88,7 +88,8 @@ def measured(
 
 def told(error: BaseException, path: str) -> str:
     """The exception, with the line of the person's file in which it came up."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     text = f"{type(error).__name__}{': ' + lines[0][:LIMIT] if lines else ''}"
     own = [one for one in traceback.extract_tb(error.__traceback__) if one.filename == path]
     number = own[-1].lineno if own else getattr(error, "lineno", None)

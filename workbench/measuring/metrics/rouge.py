@@ -7,7 +7,8 @@ from typing import Literal
 from workbench.measuring.metrics.metric import RowMetric
 from workbench.measuring.replies import Reply
 
-LONGEST = 20_000  # characters that are looked at: the time grows with their square
+# Characters that are looked at: the time of ROUGE-L grows with their square.
+LONGEST = {"rouge1": 100_000, "rouge2": 100_000, "rougeL": 10_000}
 READ = re.compile("[a-zA-Z0-9]")
 WORDS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 
@@ -25,19 +26,20 @@ class Rouge(RowMetric):
     def score(self, reply: Reply) -> float | None:
         if reply.problem:
             return None
-        found = self.scorer.score(reply.expected[:LONGEST], reply.answer[:LONGEST])
+        longest = LONGEST[self.name]
+        found = self.scorer.score(reply.expected[:longest], reply.answer[:longest])
         return float(found[self.name].fmeasure)
 
     def notes(self, replies: Sequence[Reply]) -> list[str]:
         there = [reply for reply in replies if not reply.problem]
-        notes = []
-        if unread := sum(not READ.search(reply.expected[:LONGEST]) for reply in there):
+        notes, longest = [], LONGEST[self.name]
+        if unread := sum(not READ.search(reply.expected[:longest]) for reply in there):
             notes.append(
                 f"{self.words} reads the letters a to z and digits only: {unread:,} expected "
                 "answers have none of them and count as 0; use chrF for other scripts."
             )
-        if long := sum(max(len(one.answer), len(one.expected)) > LONGEST for one in there):
+        if long := sum(max(len(one.answer), len(one.expected)) > longest for one in there):
             notes.append(
-                f"{self.words} looks at the first {LONGEST:,} characters of {long:,} long texts."
+                f"{self.words} looks at the first {longest:,} characters of {long:,} long texts."
             )
         return notes

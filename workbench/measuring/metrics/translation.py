@@ -16,7 +16,8 @@ from workbench.measuring.statistics import Array
 ORDER = 4  # of BLEU's n-grams
 CHAR_ORDER = 6  # of chrF's
 BETA = 2  # of chrF: recall counts twice as much as precision
-LONGEST = {"bleu": 100_000, "chrf": 100_000, "ter": 10_000}  # characters that are looked at
+# Characters that are looked at. sacrebleu's TER takes 7 s for a text of 300 words, 42 s for 1,000.
+LONGEST = {"bleu": 100_000, "chrf": 100_000, "ter": 1_500}
 
 
 class SacrebleuMetric(Metric):
