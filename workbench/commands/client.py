@@ -11,6 +11,7 @@ from typing import Any
 from workbench.protocol import (
     AnyEvent,
     AnyRequest,
+    Compared,
     DatasetOpened,
     Done,
     Failed,
@@ -20,13 +21,14 @@ from workbench.protocol import (
     PromptRendered,
     Row,
     Rows,
+    TakenAway,
     Welcome,
 )
 from workbench.text import one_line
 from workbench.worker.lane import RefusedError
 from workbench.worker.link import HostLink, LocalLink, make_link
 
-LAST = (Done, DatasetOpened, ModelLoaded, PromptRendered, Row, Rows, Welcome)
+LAST = (Compared, Done, DatasetOpened, ModelLoaded, PromptRendered, Row, Rows, TakenAway, Welcome)
 
 
 class Client:

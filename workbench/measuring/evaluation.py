@@ -17,11 +17,13 @@ from workbench.data.prompting import PromptError
 from workbench.data.selection import Selection
 from workbench.data.wordings import in_use
 from workbench.inference.answering import Answerer
-from workbench.inference.errors import ModelError
 from workbench.measuring.answers import Answers, Known
+from workbench.measuring.judge import Grade
+from workbench.measuring.judging import grade_items, task_of
 from workbench.measuring.metrics import Calibration, Metric, choose_metrics, confusion, score
 from workbench.measuring.metrics import check as check_metrics
 from workbench.measuring.metrics import figure as figure_of
+from workbench.measuring.overlap import examples_overlap
 from workbench.measuring.questions import (
     UNEXPECTED,
     Asked,
@@ -32,8 +34,9 @@ from workbench.measuring.questions import (
     length_of,
 )
 from workbench.measuring.replies import Reply, chosen, confidence_of
+from workbench.measuring.rubric import Item
 from workbench.measuring.store import About, Results, StoredRow
-from workbench.protocol import Evaluated, FormatFound, MeasuredRow, Weights
+from workbench.protocol import Evaluated, FormatFound, MeasuredRow, Values, Weights
 from workbench.session import EvaluationSettings, GenerationSettings, ModelSettings, Prompt
 
 if TYPE_CHECKING:
@@ -308,8 +311,43 @@ def reply_of(
 
 
 def grade_all(judge: Answerer, state: Measuring, task: Task) -> None:
-    """Have the answers graded."""
-    raise ModelError("There is no judge yet.")
+    """Have the answers graded, and score their rows again."""
+    there = [position for position, reply in state.replies.items() if not reply.problem]
+    items = [
+        Item(
+            task_of(task.prompt, task.found, state.asked[position].values),
+            state.replies[position].answer,
+            state.replies[position].expected,
+        )
+        for position in there
+    ]
+
+    def tell(place: int, given: Grade) -> None:
+        reply = state.replies[there[place]]
+        value = None if given.value is None else float(given.value)
+        state.take(there[place], msgspec.structs.replace(reply, grade=value, problem=given.problem))
+
+    listener = state.listener
+    grade_items(
+        judge,
+        items,
+        task.evaluation.judge,
+        state.results,
+        fresh=task.fresh,
+        report=listener.report,
+        stopped=listener.stopped,
+        between=listener.between,
+        tell=tell,
+    )
+
+
+def overlaps(task: Task, asked: Sequence[Asked]) -> list[str]:
+    """Warnings where rows that are measured are examples of the prompt."""
+    shown: list[Values] = []
+    if task.shots is not None and task.prompt.examples.choose != "nearest":
+        shown = [shot.values for shot in task.shots.chosen[0]]
+    rows = [(one.number, one.values) for one in asked]
+    return examples_overlap(task.prompt, rows, shown)
 
 
 def summary(
@@ -327,7 +365,11 @@ def summary(
         (metric.bins(replies) for metric in state.metrics if isinstance(metric, Calibration)), []
     )
     failed = [reply for reply in replies if reply.problem]
-    notes = [*task.notes, *(note for metric in state.metrics for note in metric.notes(replies))]
+    notes = [
+        *task.notes,
+        *overlaps(task, state.asked),
+        *(note for metric in state.metrics for note in metric.notes(replies)),
+    ]
     if failed:
         notes.append(f"{len(failed):,} rows have no answer, the first: {failed[0].problem}")
     return Evaluated(

@@ -95,6 +95,7 @@ class JudgePairs(Request):
 
     model: ModelSettings  # who judges where the settings name none
     folder: str
+    dataset: DatasetSettings  # that both were measured on
     evaluation: EvaluationSettings
     a: str
     b: str

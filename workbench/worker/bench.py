@@ -1,6 +1,7 @@
 """Measures, judges and searches, whoever answers: a model in memory or one on a server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,10 @@ from workbench.worker.shelf import GivenUpError, Shelf, has_examples
 if TYPE_CHECKING:
     from workbench.data.selection import Selection
     from workbench.data.sources import Dataset
-    from workbench.inference.answering import Answerer
-    from workbench.measuring.evaluation import Task
+    from workbench.inference.answering import Answerer, Turn
+    from workbench.measuring.evaluation import Listener, Task
+    from workbench.measuring.store import Measurement
+    from workbench.protocol import Evaluated, Values
 
 BOTH: tuple[Weights, ...] = ("base", "tuned")
 # A model's answerers: of its own weights and, where it has an adapter, of the tuned ones.
@@ -62,49 +65,50 @@ class Bench:
     # --- measuring ---------------------------------------------------------------------------
 
     def evaluate(self, request: Evaluate, job: Job) -> None:
-        from workbench.measuring.evaluation import Listener, evaluate
-
-        try:
+        with suppress(GivenUpError):
             # The rows first: they may be wrong, and the model takes long to load.
             data = self.shelf.dataset(job, request.dataset, request.folder)
-            rows = rows_of(request, data)
-            split = split_of(rows, data)
-            there = self.answerers(request.model, request.folder, request.weights, job)
-            results = results_of(request.folder)
-            results.keep_version(
-                request.session_path, request.prompt, request.model, request.generation
-            )
-            for weights, answerer in there:
-                if job.stopped.is_set():
-                    break
-                task = self.task(request, job, data, rows, weights)
-
-                def tell(
-                    id: str, told: list[MeasuredRow], done: int, total: int, of: Weights = weights
-                ) -> None:
-                    job.tell(
-                        RowsMeasured(
-                            request=job.id,
-                            measurement=id,
-                            weights=of,
-                            rows=told,
-                            done=done,
-                            total=total,
-                            split=split,
-                        )
-                    )
-
-                made = evaluate(
-                    answerer,
-                    task,
-                    results,
-                    Listener(job.stopped, job.progress, tell, self.between),
-                    judge=lambda: self.judge(request, job),
-                )
+            for made in self.measure(request, job, data):
                 job.tell(msgspec.structs.replace(made, request=job.id))
-        except GivenUpError:
-            pass
         job.tell(Done(request=job.id, cancelled=job.stopped.is_set()))
+
+    def measure(self, request: Evaluate, job: Job, data: "Dataset") -> "Iterator[Evaluated]":
+        """Measure for each of the weights that there are."""
+        from workbench.measuring.evaluation import evaluate
+
+        rows = rows_of(request, data)
+        there = self.answerers(request.model, request.folder, request.weights, job)
+        results = results_of(request.folder)
+        results.keep_version(
+            request.session_path, request.prompt, request.model, request.generation
+        )
+        for weights, answerer in there:
+            if job.stopped.is_set():
+                return
+            task = self.task(request, job, data, rows, weights)
+            listener = self.listener(job, weights, task.split)
+            yield evaluate(
+                answerer, task, results, listener, judge=lambda: self.judge(request, job)
+            )
+
+    def listener(self, job: Job, weights: Weights, split: str = "") -> "Listener":
+        """Tells the rows of a measurement as they come."""
+        from workbench.measuring.evaluation import Listener
+
+        def tell(id: str, told: list[MeasuredRow], done: int, total: int) -> None:
+            job.tell(
+                RowsMeasured(
+                    request=job.id,
+                    measurement=id,
+                    weights=weights,
+                    rows=told,
+                    done=done,
+                    total=total,
+                    split=split,
+                )
+            )
+
+        return Listener(job.stopped, job.progress, tell, self.between)
 
     def task(
         self, request: Evaluate, job: Job, data: "Dataset", rows: "Selection", weights: Weights
@@ -144,12 +148,67 @@ class Bench:
         return self.answerers(model, request.folder, ("base",), job)[0][1]
 
     def judge_pairs(self, request: JudgePairs, job: Job) -> None:
-        raise RefusedError("There is no judge yet.")
+        from workbench.data.formats import recognise_table
+        from workbench.measuring.judging import judge_pairs, task_of
+
+        results = results_of(request.folder)
+        a, b = results.measurement(request.a), results.measurement(request.b)
+        data = self.shelf.dataset(job, request.dataset, request.folder)
+        prompt = a.about.prompt
+        rows = known_rows(data, a)
+        found = recognise_table(data.train.table, request.dataset, prompt)
+
+        def tasks(number: int, key: str) -> "list[Turn]":
+            values = rows.get(key)
+            if values is None:
+                raise RefusedError(
+                    f"Row {number + 1:,} has changed since it was measured; measure both again."
+                )
+            return task_of(prompt, found, values)
+
+        made = judge_pairs(
+            self.judge(request, job),
+            a,
+            b,
+            tasks,
+            request.evaluation.judge,
+            report=job.progress,
+            stopped=job.stopped,
+        )
+        job.tell(msgspec.structs.replace(made, request=job.id))
 
     # --- searching ---------------------------------------------------------------------------
 
     def optimize(self, request: Optimize, job: Job) -> None:
-        raise RefusedError("There is no search yet.")
+        from workbench.worker.searching import Searching
+
+        def answerer(model: ModelSettings) -> "tuple[Weights, Answerer]":
+            """The tuned weights where there are some."""
+            return self.answerers(model, request.folder, BOTH, job)[-1]
+
+        with suppress(GivenUpError):
+            data = self.shelf.dataset(job, request.session.dataset, request.folder)
+            listener = self.listener(job, "base")
+            Searching(self, request, job, listener, answerer).run(data)
+        job.tell(Done(request=job.id, cancelled=job.stopped.is_set()))
+
+
+def known_rows(data: "Dataset", measured: "Measurement") -> "dict[str, Values]":
+    """The rows of a measurement, as the dataset has them now, by their keys."""
+    from workbench.data.splits import row_key
+
+    found: dict[str, Values] = {}
+    keys = {row.reply.key for row in measured.rows}
+    tables = [data.train.table]
+    if data.evaluation is not None and data.evaluation.table is not data.train.table:
+        tables.append(data.evaluation.table)
+    numbers = [row.reply.number for row in measured.rows]
+    for table in tables:
+        there = [number for number in numbers if number < table.count]
+        for number, record in zip(there, table.take(there), strict=True):
+            if isinstance(record, dict) and (key := row_key(number, record)) in keys:
+                found[key] = record
+    return found
 
 
 def rows_of(request: Evaluate, data: "Dataset") -> "Selection":
