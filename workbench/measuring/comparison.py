@@ -12,7 +12,7 @@ import numpy
 from workbench.measuring.database import ResultsError
 from workbench.measuring.metrics import Metric
 from workbench.measuring.metrics.choosing import make
-from workbench.measuring.metrics.metric import Row, RowMetric
+from workbench.measuring.metrics.metric import WORDS, Row, RowMetric
 from workbench.measuring.statistics import Difference, mcnemar, paired, paired_shares, rows_needed
 from workbench.measuring.store import Measurement, StoredRow
 from workbench.measuring.verdict import names, verdict
@@ -35,7 +35,6 @@ class Kept(RowMetric):
 
     def __init__(self, name: MetricName, of: Sequence[Measurement]) -> None:
         self.name = name
-        self.words = name.replace("_", " ")
         values = [row.scores[name] for one in of for row in one.rows if name in row.scores]
         self.binary = set(values) <= {0.0, 1.0}
         for one in of:
@@ -89,7 +88,7 @@ def compare(a: Measurement, b: Measurement, metric: str = "") -> Compared:
         b=b.id,
         name_a=name_a,
         name_b=name_b,
-        metric=chosen.words,
+        metric=chosen.name,
         rows=len(counted),
         value_a=value_a,
         value_b=value_b,
@@ -116,18 +115,17 @@ def metric_for(name: str, a: Measurement, b: Measurement) -> Metric:
         scored = {key for row in one.rows for key in row.scores}
         found.append(scored | set(one.about.metrics))
     both = sorted(found[0] & found[1])
-    key = name.replace(" ", "_")
-    if key not in both:
+    key: MetricName | None = next((one for one in WORDS if name in (one, WORDS[one])), None)
+    if key is None or key not in both:
         there = ", ".join(both) or "nothing"
         raise ResultsError(
             f"{name or 'A metric'} was not measured of both; both have {there}. Measure again "
             "with the same metrics."
         )
-    called: MetricName = key  # type: ignore[assignment]
     if key in OF_ALL:
         labels = list(dict.fromkeys([*a.about.labels, *b.about.labels]))
-        return make(called, a.about.evaluation, labels or ["-"], Path())
-    return Kept(called, (a, b))
+        return make(key, a.about.evaluation, labels or ["-"], Path())
+    return Kept(key, (a, b))
 
 
 def matched(a: Measurement, b: Measurement) -> tuple[list[Pair], list[str]]:

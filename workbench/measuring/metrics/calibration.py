@@ -20,7 +20,6 @@ class Calibration(Metric):
     weighted by the rows in it. Rows have no value."""
 
     name = "calibration"
-    words = "calibration error"
     better = "lower"
     needs = "confidence"
     scored = False

@@ -17,7 +17,6 @@ class Accuracy(RowMetric):
     """The share of rows whose answer is the expected one, spaces around it aside."""
 
     name = "accuracy"
-    words = "accuracy"
     binary = True
 
     def __init__(self, labels: Sequence[str] = ()) -> None:
@@ -77,7 +76,6 @@ class MacroF1(ClassMetric):
     Labels that are neither expected nor answered in any row are left out, as scikit-learn does."""
 
     name = "macro_f1"
-    words = "macro F1"
 
     def of(self, sums: Array) -> Array:
         hits, answered, expected = (part[..., :-1] for part in by_class(sums))
@@ -90,7 +88,6 @@ class Matthews(ClassMetric):
     class was expected, or answered."""
 
     name = "matthews"
-    words = "Matthews correlation"
     unit = "ratio"
     floor = -1.0
 

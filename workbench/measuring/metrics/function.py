@@ -33,7 +33,6 @@ class Own(RowMetric):
     """The mean of what the function returns; of true and false the share."""
 
     name = "function"
-    words = "own function"
     against = False
 
     def __init__(self, function: str, folder: Path, seconds: float = SECONDS) -> None:

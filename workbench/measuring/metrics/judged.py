@@ -9,7 +9,6 @@ class Judged(RowMetric):
     """The mean grade, on the judge's scale."""
 
     name = "judge"
-    words = "judge's grade"
     unit = "score"
     needs = "grade"
     against = False

@@ -16,7 +16,6 @@ class Perplexity(Metric):
     the ones that end them included. A row's value is the perplexity of its own answer."""
 
     name = "perplexity"
-    words = "perplexity"
     unit = "ratio"
     better = "lower"
     floor, ceiling = 1.0, None

@@ -16,6 +16,25 @@ from workbench.measuring.statistics import Array, accelerated, without_each
 from workbench.session import Metric as MetricName
 
 Need = Literal["", "labels", "confidence", "likelihood", "grade"]
+WORDS: dict[MetricName, str] = {  # the names of metrics for the person
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "matthews": "Matthews correlation",
+    "exact_match": "exact match",
+    "contains": "contains",
+    "regex": "pattern matches",
+    "json_schema": "JSON of the schema",
+    "function": "own function",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "ter": "TER",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "perplexity": "perplexity",
+    "calibration": "calibration error",
+    "judge": "judge's grade",
+}
 Row = tuple[Reply, float | None]  # and its value
 SHORT = 60  # characters of an answer or a pattern that a sentence can carry
 
@@ -28,7 +47,6 @@ class Metric(ABC):
     """Measures replies. Made for one measurement; close it at its end."""
 
     name: MetricName
-    words: str  # its name for the person
     unit: Literal["share", "score", "ratio"] = "share"
     better: Literal["higher", "lower"] = "higher"
     floor: float | None = 0.0  # the lowest and the highest figure that there can be
@@ -37,6 +55,11 @@ class Metric(ABC):
     against: ClassVar[bool] = True  # it compares with the expected answer
     scored: ClassVar[bool] = True  # only rows that have a value are part of the figure
     binary: bool = False  # a row is right (1) or wrong (0), and the figure is the share
+
+    @property
+    def words(self) -> str:
+        """Its name for the person."""
+        return WORDS[self.name]
 
     def score(self, reply: Reply) -> float | None:  # noqa: ARG002 - single rows may have none
         """The value of one row; None where the reply lacks what it takes.

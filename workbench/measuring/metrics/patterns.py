@@ -45,7 +45,6 @@ class Matches(RowMetric):
     """The share of answers in which the pattern is found; ^ and $ tie it to the whole answer."""
 
     name = "regex"
-    words = "pattern matches"
     binary = True
     against = False
 

@@ -10,7 +10,6 @@ from workbench.measuring.replies import Reply
 # Characters that are looked at: the time of ROUGE-L grows with their square.
 LONGEST = {"rouge1": 100_000, "rouge2": 100_000, "rougeL": 10_000}
 READ = re.compile("[a-zA-Z0-9]")
-WORDS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 
 
 class Rouge(RowMetric):
@@ -20,7 +19,6 @@ class Rouge(RowMetric):
         from rouge_score.rouge_scorer import RougeScorer
 
         self.name = name
-        self.words = WORDS[name]
         self.scorer = RougeScorer([name], use_stemmer=False)
 
     def score(self, reply: Reply) -> float | None:

@@ -25,7 +25,6 @@ class OfSchema(RowMetric):
     """The share of answers that are JSON, and of the schema; spaces around them aside."""
 
     name = "json_schema"
-    words = "JSON of the schema"
     binary = True
     against = False
 

@@ -32,7 +32,6 @@ class ExactMatch(RowMetric):
     """The share of answers that equal the expected one."""
 
     name = "exact_match"
-    words = "exact match"
     binary = True
 
     def __init__(self, settings: EvaluationSettings) -> None:
@@ -47,7 +46,6 @@ class Contains(RowMetric):
     contained in an answer of nothing only."""
 
     name = "contains"
-    words = "contains"
     binary = True
 
     def __init__(self, settings: EvaluationSettings) -> None:

@@ -64,7 +64,6 @@ class Bleu(SacrebleuMetric):
     sentence, in which orders without a single n-gram do not count."""
 
     name = "bleu"
-    words = "BLEU"
 
     def __init__(self) -> None:
         from sacrebleu.metrics.bleu import BLEU
@@ -93,7 +92,6 @@ class Chrf(SacrebleuMetric):
     """chrF (Popović, 2015): F2 of character n-grams of up to six characters."""
 
     name = "chrf"
-    words = "chrF"
 
     def __init__(self) -> None:
         from sacrebleu.metrics.chrf import CHRF
@@ -116,7 +114,6 @@ class Ter(SacrebleuMetric):
     phrases among them. An empty expected answer costs 100 where anything was answered."""
 
     name = "ter"
-    words = "TER"
     better = "lower"
     ceiling = None
 
