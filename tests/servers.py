@@ -43,7 +43,8 @@ Mode = Literal[
 
 class FakeServer:
     """`refuses`: names of parameters that are answered with 400. `requests`: the bodies that came.
-    `most_at_once`: of requests under way. `routes`: what is answered elsewhere. `owner`: whose server it says it is."""
+    `most_at_once`: of requests under way. `routes`: what is answered at other paths. `owner`: whose
+    server it says it is."""
 
     def __init__(self, mode: Mode = "well", owner: str = "someone") -> None:
         self.mode: Mode = mode
