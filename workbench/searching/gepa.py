@@ -91,8 +91,8 @@ def search(
     A share of the development rows is read in reflections, the others choose the best: the figures
     are of those. `highest` is the metric's best value on a row (None: there is none): rows that
     are all right need no reflection. A candidate that loses a column or cannot be filled scores 0
-    without a question, and the reflector is told why. Stopped it keeps the best so far; so it does
-    where the reflector fails FAILURES times in a row.
+    (or what is lowest so far) without a question, and the reflector is told why. Stopped it keeps
+    the best so far; so it does where the reflector fails FAILURES times in a row.
 
     Raises:
         PromptError, ModelError: where the start itself cannot be measured.
@@ -196,7 +196,7 @@ class Work:
             except PromptError as error:  # longer than the context, refused by the chat template
                 problem = str(error)
         if problem:
-            outcomes = [Outcome(0.0, problem=problem) for _ in batch]
+            outcomes = [Outcome(self.ledger.lowest, problem=problem) for _ in batch]
         self.calls += len(batch)
         return EvaluationBatch(
             outputs=[one.answer for one in outcomes],

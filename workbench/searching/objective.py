@@ -58,6 +58,12 @@ class Ledger:
             there.update(zip(missing, found, strict=True))
         return [there[one] for one in positions]
 
+    @property
+    def lowest(self) -> float:
+        """A value that no answer beats from below: 0, or the lowest so far."""
+        values = (one.value for rows in self.known.values() for one in rows.values())
+        return min(0.0, min(values, default=0.0))
+
     def values(self, prompt: Prompt, positions: Sequence[int]) -> list[float]:
         return [one.value for one in self.outcomes(prompt, positions)]
 
