@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from workbench.session import Prompt
+from workbench.session import Prompt, Session
 from workbench.text import literal
 from workbench.ui import parts
 from workbench.ui.setting import shown
@@ -20,8 +20,11 @@ CLOSE = 0.4  # how alike two lines must be, of 1, to be compared word by word
 CONTEXT = 2  # equal lines that are shown around changed ones
 
 
-def prompt_lines(old: Prompt, new: Prompt, width: int) -> list[Line]:
-    """All that differs, text by text; empty where nothing does but the name."""
+def prompt_lines(old: Prompt, new: Prompt, session: Session, width: int) -> list[Line]:
+    """All that differs, text by text; empty where nothing does but the name.
+
+    `session`: whose model and settings stand for those that a wording has none of its own of.
+    """
     lines: list[Line] = []
     named = {name: None for one in (old, new) for name in parts.names(one)}
     for name in sorted(named, key=lambda one: order(one, max(len(old.turns), len(new.turns)))):
@@ -33,7 +36,7 @@ def prompt_lines(old: Prompt, new: Prompt, width: int) -> list[Line]:
             if len(set(titles)) > 1:
                 title = f"{titles[1]} → {titles[0]}"
             lines += [[(title, "title")], *text_lines(before, after, width)]
-    settings = list(setting_lines(old, new, width))
+    settings = list(setting_lines(old, new, session, width))
     return [*lines, *([[("Settings", "title")], *settings] if settings else [])]
 
 
@@ -43,7 +46,7 @@ def order(name: str, turns: int) -> int:
     return at + 1 if at >= 0 else fixed.get(name, turns + 3)
 
 
-def setting_lines(old: Prompt, new: Prompt, width: int) -> Iterator[Line]:
+def setting_lines(old: Prompt, new: Prompt, session: Session, width: int) -> Iterator[Line]:
     """The examples, the model and the sampling settings where they differ."""
     if old.examples != new.examples:
         yield from pair("examples", parts.example_words(old), parts.example_words(new), width)
@@ -52,8 +55,8 @@ def setting_lines(old: Prompt, new: Prompt, width: int) -> Iterator[Line]:
         if (one is None) != (other is None):
             whose = {True: "the session's", False: "its own"}
             yield from pair(section, whose[one is None], whose[other is None], width)
-        usual = type(one or other)() if one or other else None
-        for field in msgspec.structs.fields(usual) if usual else ():
+        usual = getattr(session, section)
+        for field in msgspec.structs.fields(usual):
             a, b = (getattr(own or usual, field.name) for own in (one, other))
             if a != b:
                 yield from pair(f"{section}.{field.name}", shown(a), shown(b), width)

@@ -221,7 +221,7 @@ class Wording(Looking):
             return
         from workbench.ui.screens.variants import DiffScreen
 
-        self.push_screen(DiffScreen(others[0], prompt))
+        self.push_screen(DiffScreen(others[0], prompt, self.session))
 
     def action_history(self) -> None:
         self.show_history(self.session.prompt())
@@ -230,7 +230,7 @@ class Wording(Looking):
         from workbench.ui.screens.history import HistoryScreen
 
         own = self.varying.versions_of(prompt)
-        sheet = HistoryScreen(prompt, own, self.varying.versions)
+        sheet = HistoryScreen(prompt, own, self.varying.versions, self.session)
 
         def take(answer: str | None) -> None:
             if sheet.taken and answer == "take":

@@ -17,7 +17,7 @@ from workbench.ui.views.variants import Known, strip_line
 from workbench.ui.widgets.editor import Editor
 from workbench.ui.widgets.examples import ExamplesLine
 from workbench.ui.widgets.lines import Bar, Line, spread
-from workbench.ui.widgets.section import Section
+from workbench.ui.widgets.section import LABEL, Section
 
 HINTS = {
     "system": "Optional: who the model is, how it answers",
@@ -172,7 +172,7 @@ class PromptPane(Pane):
         focused = self.examples.has_focus
         words = parts.example_words(self.prompt)
         line: Line = [
-            (f"{'Examples':<17}", "title" if focused else "quiet"),
+            (f"{'Examples':<{LABEL}}", "title" if focused else "quiet"),
             ("▎ ", "accent" if focused else "frame"),
             (words, "quiet" if words == "none" else "text"),
         ]

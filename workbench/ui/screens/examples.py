@@ -4,7 +4,7 @@ What is changed here is tried on the selected row at once, and kept when the she
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual.binding import Binding
@@ -16,14 +16,14 @@ from workbench.text import one_line
 from workbench.ui import jinja, parts
 from workbench.ui.screens.entering import EnterScreen
 from workbench.ui.screens.sheet import Sheet
-from workbench.ui.setting import kind
+from workbench.ui.setting import choices
 from workbench.ui.widgets.lines import Line, Lines, clip, wrap
 from workbench.ui.widgets.listing import Listing
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
 
-WAYS = get_args(kind(("prompt", "examples", "choose")))
+WAYS = choices(("prompt", "examples", "choose"))
 WORDS = {
     "first": "the first rows to train on",
     "random": "drawn by the seed",

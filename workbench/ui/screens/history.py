@@ -7,11 +7,12 @@ from textual.binding import Binding
 from textual.widget import Widget
 
 from workbench.protocol import Version
-from workbench.session import Prompt
+from workbench.session import Prompt, Session
 from workbench.text import one_line
 from workbench.ui.differences import prompt_lines
 from workbench.ui.screens.sheet import Sheet
 from workbench.ui.units import plural
+from workbench.ui.varying import same_text
 from workbench.ui.views.variant import figure_line, text_lines
 from workbench.ui.views.variants import figure_words
 from workbench.ui.widgets.lines import Line, Lines, wrap
@@ -34,10 +35,13 @@ class HistoryScreen(Sheet):
         Binding("a", "all", show=False),
     ]
 
-    def __init__(self, prompt: Prompt, own: list[Version], every: list[Version]) -> None:
+    def __init__(
+        self, prompt: Prompt, own: list[Version], every: list[Version], session: Session
+    ) -> None:
         super().__init__()
         self.TITLE_TEXT = f"History of {one_line(prompt.name, 40)}"
         self.prompt, self.own, self.every = prompt, own, every
+        self.session = session
         self.versions = own
         self.whole = False  # show the text rather than what differs
         self.taken: Version | None = None
@@ -95,7 +99,7 @@ class HistoryScreen(Sheet):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.last_run))
         figures = sorted(one.figures, key=lambda figure: -figure.time)
         words = ", ".join(f"{figure_words(f)} {f.metric.replace('_', ' ')}" for f in figures[:2])
-        now = " (as it is now)" if same(one.prompt, self.prompt) else ""
+        now = " (as it is now)" if same_text(one.prompt, self.prompt) else ""
         return [
             (f"{when}  ", "quiet"),
             (f"{one_line(one.name, 20):<20} ", "strong"),
@@ -111,13 +115,7 @@ class HistoryScreen(Sheet):
         lines += [[]] if lines else []
         if self.whole:
             return [*lines, *text_lines(one.prompt, width)]
-        found = prompt_lines(one.prompt, self.prompt, width)
+        found = prompt_lines(one.prompt, self.prompt, self.session, width)
         if not found:
             return [*lines, *wrap("This is the text that the variant has now.", width, "quiet")]
         return [*lines, [("- this version   + as it is now", "quiet")], *found]
-
-
-def same(one: Prompt, other: Prompt) -> bool:
-    from workbench.ui.varying import same_text
-
-    return same_text(one, other)

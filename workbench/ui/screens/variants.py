@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textual.binding import Binding
 from textual.widget import Widget
 
-from workbench.session import Prompt
+from workbench.session import Prompt, Session
 from workbench.text import one_line
 from workbench.ui.differences import prompt_lines
 from workbench.ui.screens.sheet import Question, Reading, Sheet, Text
@@ -181,7 +181,8 @@ class VariantsScreen(Sheet):
         if not found:
             self.app.notify("There is no other variant to compare with.")
             return
-        self.app.push_screen(DiffScreen(self.bench.session.named(found[0]), self.prompt))
+        session = self.bench.session
+        self.app.push_screen(DiffScreen(session.named(found[0]), self.prompt, session))
 
     def action_history(self) -> None:
         self.bench.show_history(self.prompt, self.show)
@@ -227,13 +228,13 @@ class DiffScreen(Reading):
 
     HINT = "- only in the first · + only in the second · esc closes"
 
-    def __init__(self, old: Prompt, new: Prompt, words: str = "") -> None:
+    def __init__(self, old: Prompt, new: Prompt, session: Session) -> None:
         first, second = one_line(old.name, 30), one_line(new.name, 30)
-        super().__init__(words or f"- {first}   + {second}", self.draw)
-        self.old, self.new = old, new
+        super().__init__(f"- {first}   + {second}", self.draw)
+        self.old, self.new, self.session = old, new, session
 
     def draw(self, width: int) -> list[Line]:
-        found = prompt_lines(self.old, self.new, width)
+        found = prompt_lines(self.old, self.new, self.session, width)
         return found or wrap("They differ in nothing but their names.", width, "quiet")
 
 

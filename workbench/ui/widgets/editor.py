@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import events
+from textual.binding import Binding
 from textual.widgets import TextArea
 
 from workbench.protocol import Advice
@@ -37,6 +38,10 @@ class Editor(TextArea):
     Editor .editor--warn { text-style: underline; }
     Editor .editor--note { text-style: underline; }
     """
+    BINDINGS = [
+        Binding("ctrl+home", "edge(False)", show=False),
+        Binding("ctrl+end", "edge(True)", show=False),
+    ]
     COMPONENT_CLASSES = {f"editor--{kind}" for kind in (*KINDS, "bad", "warn", "note")}
 
     def __init__(self, id: str | None = None, placeholder: str = "", plain: bool = False) -> None:
@@ -91,6 +96,10 @@ class Editor(TextArea):
         if text != self.text:
             self.marks = {}
             self.load_text(text)
+
+    def action_edge(self, end: bool) -> None:
+        """The beginning or the end of the text."""
+        self.move_cursor(self.document.end if end else (0, 0))
 
     # --- drawing -----------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from textual.containers import Vertical
 from workbench.ui.widgets.editor import Editor
 from workbench.ui.widgets.lines import Bar, Line, cells, clip, spread
 
+LABEL = 18  # cells of a label beside its text
+
 
 class Section(Vertical):
     """Folded, label and text share a line: where nobody types and the text has no more lines.
@@ -16,10 +18,10 @@ class Section(Vertical):
     DEFAULT_CSS = """
     Section { height: auto; }
     Section > Bar { height: 1; }
-    Section > Editor { height: auto; min-height: 2; max-height: 5; }
-    Section.here > Editor { max-height: 12; }
+    Section > Editor { height: auto; min-height: 1; max-height: 5; }
+    Section.here > Editor { min-height: 2; max-height: 12; }
     Section.folded { layout: horizontal; height: 1; }
-    Section.folded > Bar { width: 17; }
+    Section.folded > Bar { width: 18; }
     Section.folded > Editor { width: 1fr; height: 1; min-height: 1; }
     Section.always { height: 1fr; min-height: 4; }
     Section.always > Editor { height: 1fr; max-height: 100%; }
@@ -61,7 +63,7 @@ class Section(Vertical):
     def long(self) -> bool:
         """Whether the text does not fit beside the label."""
         text = self.editor.text
-        room = (self.size.width or 60) - 17 - 4
+        room = (self.size.width or 60) - LABEL - 4
         return "\n" in text.rstrip("\n") or cells([(text.expandtabs(4), "")]) > room
 
     def draw(self, width: int) -> list[Line]:
@@ -73,9 +75,12 @@ class Section(Vertical):
 
     def on_resize(self) -> None:
         self.fold()
+        if self.has_class("here"):  # it is unfolded, or has another line
+            self.scroll_visible(animate=False)
 
     def on_descendant_focus(self) -> None:
         self.fold()
+        self.call_after_refresh(self.scroll_visible, animate=False)  # once it is unfolded
 
     def on_descendant_blur(self) -> None:
         self.fold()
