@@ -105,7 +105,7 @@ class Arriving:
         self.held += text
         if tokens:
             self.logprob = sum((one.logprob for one in tokens), self.logprob or 0.0)
-            self.detail += tokens if self.detailed else []
+            self.detail += tokens if self.detailed and not self.wrapped else []
         if not self.wrapped:
             self.tell(len(tokens) or int(bool(text)), tokens if self.detailed else [])
 

@@ -9,13 +9,16 @@ import ipaddress
 import json
 import logging
 import random
+import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import httpx2
 import openai
 
 from workbench.inference.errors import ModelError
@@ -100,6 +103,12 @@ def check_url(settings: ModelSettings) -> None:
         )
 
 
+@lru_cache(maxsize=1)
+def certificates() -> ssl.SSLContext:
+    """Read once: it takes 0.1 seconds, and an answer is waited for."""
+    return httpx2.create_ssl_context()
+
+
 def open_client(settings: ModelSettings) -> openai.AsyncOpenAI:
     """A client that retries nothing by itself. It sends the key, and no other secret that the
     environment may hold. A server on this machine is asked without a proxy.
@@ -117,7 +126,7 @@ def open_client(settings: ModelSettings) -> openai.AsyncOpenAI:
         timeout=patience,
         max_retries=0,
         http_client=openai.DefaultAsyncHttpxClient(
-            timeout=patience, trust_env=not is_loopback(settings)
+            timeout=patience, verify=certificates(), trust_env=not is_loopback(settings)
         ),
     )
     client.organization = client.project = client.admin_api_key = client.webhook_secret = None

@@ -50,6 +50,12 @@ OPTIONAL = {
         CONSTRAINTS, "The server holds no answer to the constraint; it writes what it likes."
     ),
 }
+UNEXPECTED = "Unexpected fields in the request"  # so does `transformers serve` refuse
+CUT = (
+    "Ollama cuts a prompt that is longer than its num_ctx and does not say so; set "
+    "OLLAMA_CONTEXT_LENGTH on the server to what the prompts need."
+)
+SHORT = 8000  # characters that fit into Ollama's context however it is set
 ASKED = (
     "The server cannot go on from what the answer begins with; the model is asked in the user's "
     "turn to begin with it."
@@ -87,6 +93,8 @@ class Dialect:
     ) -> dict[str, Any]:
         """The body of a request, without the model's name."""
         body: dict[str, Any] = {"messages": list(question.turns)}
+        if self.kind == "ollama" and len(str(question.turns)) > SHORT:
+            self.note(CUT)
         body |= self.going_on(body["messages"], question.start + begin)
         limit = "max_completion_tokens" if "max_tokens" in self.refused else "max_tokens"
         body[limit] = settings.max_new_tokens
@@ -212,6 +220,8 @@ class Dialect:
     def leave_out(self, body: dict[str, Any], refused: str, parameter: str = "") -> bool:
         """Whether a request can be sent again without what the server refuses in it; what it
         refuses is remembered, and noted where it changes the answers."""
+        if UNEXPECTED in refused:
+            self.kind = "transformers"
         sent = [name for name in OPTIONAL if name in body]
         named = [
             name for name in sent if re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", refused)

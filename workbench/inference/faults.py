@@ -23,6 +23,7 @@ from workbench.text import one_line
 
 PLACEHOLDER = "none"  # sent where there is no key: local servers do not look at it
 SHOWN = 200  # characters of what a server said
+ALL = 4000  # of them, looked through for what it refuses
 LONGEST_WAIT = 120.0  # seconds that a server may ask to wait for; also the client's own limit
 HIDDEN = "[key]"
 CERTAIN = 16  # characters from which on a text in an answer is the key and not a word like it
@@ -93,7 +94,7 @@ def host(settings: ModelSettings) -> str:
     return one_line(name.rpartition("@")[2], 100)
 
 
-def said(error: Any, settings: ModelSettings) -> str:
+def said(error: Any, settings: ModelSettings, limit: int = SHOWN) -> str:
     """What the server said in an error, in short and without the key."""
     body = getattr(error, "body", None)
     found = message_in(body) or message_in(as_json(text_of(error)))
@@ -101,7 +102,7 @@ def said(error: Any, settings: ModelSettings) -> str:
         text = text_of(error)
         found = "" if looks_like_html(text) else text
     found = re.sub(r"\s+", " ", scrub(found, settings)).strip()
-    return one_line(found, SHOWN).rstrip(".")
+    return one_line(found, limit).rstrip(".")
 
 
 def text_of(error: Any) -> str:
@@ -181,7 +182,7 @@ def status_fault(  # noqa: PLR0911  # one for each thing that a person can do ab
         return Fault(
             f"{where} refuses the request{quoted or f' (status {code})'}.",
             "all" if code == 405 else "row",
-            refused=text or f"status {code}",
+            refused=said(error, settings, ALL) or f"status {code}",
             parameter=str(error.param or ""),
         )
     if code == 429:
@@ -219,14 +220,12 @@ def nothing_there(
         return f"{where} has no model {one_line(settings.name, 80)}; {there_is(models)}."
     if NO_MODEL.search(text) or PINNED.search(text):
         return f"{where} does not answer as {one_line(settings.name, 80)}{quoted}."
-    hint = (
-        ""
-        if ends_in_v1(settings)
-        else (
-            f"; most servers want an address that ends in /v1, such as {ending_in_v1(settings.url)}"
+    hint = "correct model.url"
+    if not ends_in_v1(settings):
+        hint = (
+            f"most servers want an address that ends in /v1, such as {ending_in_v1(settings.url)}"
         )
-    )
-    return f"{where} has nothing at {path_of(settings)}{quoted}{hint or '; correct model.url'}."
+    return f"{where} has nothing at {path_of(settings)}{quoted}; {hint}."
 
 
 def ends_in_v1(settings: ModelSettings) -> bool:
@@ -327,7 +326,7 @@ def unreachable(error: BaseException, settings: ModelSettings, where: str) -> Fa
 def nonsense(settings: ModelSettings, html: bool = False) -> Fault:
     """For what is not the answer of an OpenAI-compatible server."""
     what = "a web page" if html else "something that is no chat completion"
-    hint = "" if ends_in_v1(settings) else " (it mostly ends in /v1)"
+    hint = "" if ends_in_v1(settings) else " (most end in /v1)"
     return Fault(
         f"The server at {host(settings)} answers with {what}; check that model.url is the address "
         f"of an OpenAI-compatible server{hint}.",
