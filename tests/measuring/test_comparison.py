@@ -13,6 +13,8 @@ from tests.measuring.made import chosen_labels, measurement, replies_of, sentenc
 from workbench.measuring.comparison import compare
 from workbench.measuring.database import ResultsError
 from workbench.measuring.store import Measurement
+from workbench.measuring.verdict import p_value
+from workbench.protocol import decode_event, encode
 
 LABELS = ["good", "bad", "mixed"]
 
@@ -57,6 +59,7 @@ def test_right_and_wrong_are_compared_with_mcnemars_test() -> None:
     ]
     assert (found.gained[0].value_a, found.gained[0].value_b) == (0, 1)
     assert found.test.startswith("McNemar's exact test")
+    assert decode_event(encode(found)) == found
     assert found.verdict.startswith("second is better: +")
     assert found.verdict.endswith(f"on {found.rows} rows.")
 
@@ -230,3 +233,11 @@ def test_measurements_without_a_row_in_common_are_refused() -> None:
     a, b = two()
     with pytest.raises(ResultsError, match="no rows in common"):
         compare(a, msgspec.structs.replace(b, rows=[]))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0002, "p < 0.001"), (0.0123, "p = 0.012"), (0.0496, "p = 0.0496"), (0.62, "p = 0.620")],
+)
+def test_a_p_value_is_never_rounded_over_the_level(value: float, words: str) -> None:
+    assert p_value(value) == words

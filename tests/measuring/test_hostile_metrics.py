@@ -57,6 +57,7 @@ def test_a_pattern_is_filled_from_the_row_literally(pattern: str, answer: str, r
     [
         ("", "has no pattern"),
         ("a(b", "no regular expression: missing \\) at position 4"),
+        ("({{ label }}", "missing \\) at position"),
         ("{{ label", "error in line 1"),
         ("{{ lable }}", 'no column "lable"; perhaps "label" is meant'),
         ("x" * 30_000, "more than 20,000"),

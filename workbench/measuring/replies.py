@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from workbench.protocol import MeasuredRow, Values
+from workbench.protocol import Values
 
-__all__ = ["Reply", "chosen", "confidence_of", "kept", "measured"]
+__all__ = ["Reply", "chosen", "confidence_of", "kept"]
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,20 +52,6 @@ def confidence_of(logprobs: Sequence[float]) -> float | None:
     if not math.isfinite(highest):
         return None
     return 1 / sum(math.exp(one - highest) for one in numbers)
-
-
-def measured(reply: Reply, scores: dict[str, float], metric: str) -> MeasuredRow:
-    """The row as it is told and shown: `scores` by metric, of which `metric` decides."""
-    return MeasuredRow(
-        number=reply.number,
-        expected=reply.expected,
-        answer=reply.answer,
-        value=scores.get(metric),
-        scores={name: value for name, value in scores.items() if name != metric},
-        confidence=reply.confidence,
-        problem=reply.problem,
-        cached=reply.cached,
-    )
 
 
 def kept(reply: Reply) -> Reply:

@@ -49,7 +49,7 @@ def p_value(value: float) -> str:
     if value < 0.001:
         return "p < 0.001"
     # Rounding must not make what is above the level look as if it were on it.
-    return f"p = {value:.2g}" if value < 0.1 and f"{value:.3f}" == "0.050" else f"p = {value:.3f}"
+    return f"p = {value:.4f}" if f"{value:.3f}" == "0.050" else f"p = {value:.3f}"
 
 
 def rounded(rows: int) -> int:

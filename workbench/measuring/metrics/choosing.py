@@ -90,7 +90,8 @@ def make(  # noqa: PLR0911, PLR0912 - one case a metric
         case "perplexity":
             return Perplexity()
         case "calibration":
-            return Calibration(Comparison(settings).equal)
+            # Of labels what accuracy calls right, else what exact match does.
+            return Calibration(Comparison(EvaluationSettings() if labels else settings).equal)
         case "judge":
             return Judged(settings.judge)
 

@@ -100,6 +100,11 @@ def check_pattern(pattern: str, columns: list[str]) -> None:
     if used - set(columns):
         row = dict.fromkeys(columns, "x")
         raise PromptError(f"evaluation.pattern: {unknown_variable(template, row, '')}")
+    try:
+        trial = filled(template, dict.fromkeys(columns, "x"))
+    except PromptError:  # it may take other values than a letter
+        return
+    compiled(trial)
 
 
 def filled(template: str, values: dict[str, Any]) -> str:
