@@ -52,6 +52,8 @@ class FakeServer:
         self.models = ["model", "other"]
         self.refuses: set[str] = set()
         self.ignores: set[str] = set()
+        self.refusal = ""  # in place of what it says against the first of them
+        self.pieces: Callable[[str], list[str]] = words_of
         self.failures = 10**9
         self.retry_after = "0.2"
         self.seconds = 30.0
@@ -158,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
             self.say_json(404, {"detail": "Not Found"})
             return
         if refused := sorted(set(body) & server.refuses):
-            words = f"Unrecognized request argument supplied: {refused[0]}"
+            words = server.refusal or f"Unrecognized request argument supplied: {refused[0]}"
             self.say_json(400, {"error": {"message": words, "param": None, "code": None}})
             return
         odd = getattr(self, f"mode_{server.mode}", None)
@@ -265,9 +267,11 @@ class Handler(BaseHTTPRequestHandler):
     # --- answers --------------------------------------------------------------------------------
 
     def complete(self, body: dict[str, Any], text: str) -> None:
-        pieces = words_of(text)[: body.get("max_tokens") or body.get("max_completion_tokens")]
+        pieces = self.server_of_test.pieces(text)[
+            : body.get("max_tokens") or body.get("max_completion_tokens")
+        ]
         text = "".join(pieces)
-        cut = len(pieces) < len(words_of(self.server_of_test.answer(body)))
+        cut = len(pieces) < len(self.server_of_test.pieces(self.server_of_test.answer(body)))
         told = body.get("logprobs") and "logprobs" not in self.server_of_test.ignores
         reason = "length" if cut else "stop"
         used = {"prompt_tokens": 7, "completion_tokens": len(pieces) + (not cut)}

@@ -12,8 +12,9 @@ import pytest
 
 from tests.servers import FakeServer, turned_round
 from workbench.inference.answering import Answer, Question
-from workbench.inference.endpoints import HOPELESS, EndpointAnswerer, check
+from workbench.inference.endpoints import EndpointAnswerer, check
 from workbench.inference.errors import ModelError
+from workbench.inference.several import HOPELESS
 from workbench.protocol import Token
 from workbench.session import GenerationSettings, ModelSettings
 
@@ -198,6 +199,25 @@ def test_a_server_that_cannot_go_on_is_asked_to_begin_so(server: FakeServer) -> 
     assert server.requests[-1]["messages"][-1]["content"].endswith("\nThe film")
     assert any("cannot go on" in note for note in answerer.notes)
     assert question.turns == [{"role": "user", "content": "?"}]
+
+
+def test_transformers_serve_is_known_by_how_it_refuses(server: FakeServer) -> None:
+    server.refuses = {"repetition_penalty", "top_k"}
+    server.refusal = "Unexpected fields in the request: {'top_k', 'repetition_penalty'}"
+    settings = GenerationSettings(do_sample=True, top_k=7, repetition_penalty=1.2)
+    answerer = EndpointAnswerer(server.settings())
+    assert streamed(answerer, settings=settings)[0].text == "eerht owt eno"
+    config = json.loads(server.requests[-1]["generation_config"])
+    assert (config["do_sample"], config["top_k"], config["repetition_penalty"]) == (True, 7, 1.2)
+
+
+def test_a_prompt_that_ollama_may_cut_is_noted(server: FakeServer) -> None:
+    server.owner = "library"
+    answerer = EndpointAnswerer(server.settings())
+    streamed(answerer)
+    assert answerer.notes == []
+    streamed(answerer, asked("word " * 4000))
+    assert "num_ctx" in answerer.notes[0]
 
 
 LABELS = ["very good", 'bad "x"']
@@ -448,6 +468,17 @@ def test_the_key_is_sent_and_appears_nowhere(
         error = error.__cause__ or error.__context__
     for written_so in (KEY, json.dumps(KEY)[1:-1], "very/secret", "very%2Fsecret"):
         assert written_so not in shown
+
+
+def test_a_key_that_is_said_back_in_pieces_is_taken_out(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "sk-one two three-0123456789".replace(" ", "")
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    server.pieces = lambda text: [text[n : n + 5] for n in range(0, len(text), 5)]
+    server.answer = lambda _body: f"It is {key}, and sk-one is not"
+    answer, told, _ = streamed(EndpointAnswerer(server.settings()))
+    assert answer.text == told == "It is [key], and sk-one is not"
 
 
 def test_a_key_that_cannot_be_one_is_not_said_back(

@@ -5,12 +5,13 @@ of connections.
 """
 
 import time
-from collections.abc import Callable
 from typing import Any, Literal
 
 from workbench.inference.answering import Answer, OnText
 from workbench.inference.dialects import unwrapped
+from workbench.inference.faults import CERTAIN, half_a_key, scrub
 from workbench.protocol import Option, Token
+from workbench.session import ModelSettings
 
 LARGEST = 4_000_000  # characters of an answer; no model writes as much
 UNKNOWN = -1  # the id of a token of which a server tells the text only
@@ -24,18 +25,18 @@ class NonsenseError(ValueError):
 class Arriving:
     """What has come of one answer so far.
 
-    `begin` was there before. `clean` frees texts of what nobody may see. `detailed`: the tokens are
-    told with the text, and kept.
+    `begin` was there before. `detailed`: the tokens are told with the text, and kept. A server may
+    say back the key that it was sent: it is taken out, also where it comes in pieces.
     """
 
     def __init__(
         self,
         on_text: OnText,
-        clean: Callable[[str], str],
+        server: ModelSettings,
         begin: str = "",
         detailed: bool = False,
     ) -> None:
-        self.on_text, self.clean, self.begin, self.detailed = on_text, clean, begin, detailed
+        self.on_text, self.server, self.begin, self.detailed = on_text, server, begin, detailed
         self.start, self.wrapped = "", False
         self.begun = time.perf_counter()
         self.seconds_to_first = 0.0
@@ -118,7 +119,9 @@ class Arriving:
             if said.startswith(self.start):
                 self.held = said[len(self.start) :]
             self.start = ""
-        text, self.held = self.clean(self.held), ""
+        back = 0 if end else half_a_key(self.held, self.server)
+        text, self.held = self.held[: len(self.held) - back], self.held[len(self.held) - back :]
+        text = scrub(text, self.server, CERTAIN)
         self.told += text
         if text or tokens:
             self.on_text(text, count, tokens)

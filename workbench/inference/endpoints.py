@@ -4,14 +4,13 @@ vLLM, SGLang, llama.cpp, Ollama, `transformers serve` or a hosted one. Knows que
 what servers understand is in `dialects`, what goes wrong with them in `faults`.
 """
 
-import asyncio
 import hashlib
 import json
 import math
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +24,13 @@ from workbench.inference.connection import Connection, FaultError, check_url, in
 from workbench.inference.constraints import read_schema
 from workbench.inference.dialects import OPTIONAL, Dialect, kind_of
 from workbench.inference.errors import ModelError
-from workbench.inference.faults import CERTAIN, Fault, has_model, host, nonsense, scrub, there_is
+from workbench.inference.faults import Fault, has_model, host, nonsense, there_is
 from workbench.inference.scoring import Scorer
+from workbench.inference.several import Several
 from workbench.session import GenerationSettings, ModelSettings
 from workbench.text import one_line
 
 ESSENTIAL = frozenset({0, 401, 407})  # without an answer, a key, a proxy nothing else works either
-HOPELESS = 8  # questions in a row that the server fails, after which the others are not asked
 NO_SCORES = (
     "The server at {host} does not tell the probability of a given answer; measure with "
     'evaluation.answer = "write".'
@@ -135,7 +134,7 @@ class EndpointAnswerer:
         settings, labels = self.held(settings, labels)
         if begin_text:
             on_text(begin_text, 0, [])
-        arriving = Arriving(on_text, self.clean, begin_text, detailed=alternatives > 0)
+        arriving = Arriving(on_text, self.settings, begin_text, detailed=alternatives > 0)
 
         async def asked() -> Answer:
             async with Connection(self.settings, self.models) as connection:
@@ -173,7 +172,7 @@ class EndpointAnswerer:
 
         async def one(connection: Connection, position: int) -> None:
             question = questions[position]
-            arriving = Arriving(untold, self.clean)
+            arriving = Arriving(untold, self.settings)
             on_answer(
                 position, await self.ask(connection, arriving, question, settings, labels=labels)
             )
@@ -244,10 +243,6 @@ class EndpointAnswerer:
 
     # --- one question ---------------------------------------------------------------------------
 
-    def clean(self, text: str) -> str:
-        """An answer without the key: a server may say back what it was sent."""
-        return scrub(text, self.settings, CERTAIN)
-
     async def ask(
         self,
         connection: Connection,
@@ -308,7 +303,7 @@ class EndpointAnswerer:
     def each(
         self,
         count: int,
-        one: Callable[[Connection, int], Any],
+        one: Callable[[Connection, int], Awaitable[None]],
         left: Callable[[int, Fault], None],
         stopped: threading.Event,
     ) -> None:
@@ -321,18 +316,7 @@ class EndpointAnswerer:
         async def all_of_them() -> None:
             async with Connection(self.settings, self.models) as connection:
                 await self.learn(connection)
-                batch = Batch(count, left)
-                workers = [
-                    asyncio.ensure_future(batch.work(connection, one))
-                    for _ in range(min(count, self.settings.concurrency))
-                ]
-                try:
-                    await asyncio.gather(*workers)
-                finally:
-                    for worker in workers:
-                        worker.cancel()
-                    await asyncio.gather(*workers, return_exceptions=True)
-                batch.end()
+                await Several(count, left).ask(self.settings.concurrency, one, connection)
 
         if count and not stopped.is_set():
             self.run(all_of_them(), stopped)
@@ -384,61 +368,6 @@ async def version_of(connection: Connection) -> tuple[int, ...]:
         return ()
     text = str(said.get("version", "")) if isinstance(said, dict) else ""
     return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
-
-
-class Batch:
-    """Questions that are asked some at once, until all are or the server fails.
-
-    `left` is told of each that failed; of none where the server answered nothing at all.
-    """
-
-    def __init__(self, count: int, left: Callable[[int, Fault], None]) -> None:
-        self.positions: Iterator[int] = iter(range(count))
-        self.left = left
-        self.answered = False  # the server did, to some
-        self.in_a_row = 0  # failures of the server
-        self.gone: Fault | None = None
-        self.untold: list[tuple[int, Fault]] = []
-
-    async def work(
-        self, connection: Connection, one: Callable[[Connection, int], Awaitable[None]]
-    ) -> None:
-        for position in self.positions:
-            if self.gone:
-                self.fail(position, self.gone)
-                continue
-            try:
-                await one(connection, position)
-            except FaultError as error:
-                self.count(error.fault)
-                self.fail(position, error.fault)
-            else:
-                self.count(None)
-
-    def count(self, fault: Fault | None) -> None:
-        if fault is None or fault.scope == "row":
-            self.answered, self.in_a_row = True, 0
-            return
-        self.in_a_row += 1
-        if self.in_a_row >= HOPELESS or fault.scope == "all":
-            self.gone = self.gone or fault
-
-    def fail(self, position: int, fault: Fault) -> None:
-        self.untold.append((position, fault))
-        if self.answered:
-            self.tell()
-
-    def tell(self) -> None:
-        for position, fault in self.untold:
-            self.left(position, fault)
-        self.untold = []
-
-    def end(self) -> None:
-        """Raise FaultError where there was no answer at all, because of the server."""
-        if self.answered:
-            self.tell()
-        elif self.untold:
-            raise FaultError(self.gone or self.untold[-1][1])
 
 
 def failed(fault: Fault) -> Answer:

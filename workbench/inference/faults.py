@@ -85,6 +85,15 @@ def scrub(text: str, settings: ModelSettings, shortest: int = 4) -> str:
     return text
 
 
+def half_a_key(text: str, settings: ModelSettings) -> int:
+    """How many characters at the end of a text might be the beginning of the key."""
+    key = os.environ.get(settings.api_key_env, "").strip() if settings.api_key_env else ""
+    if len(key) < CERTAIN:
+        return 0
+    most = min(len(key) - 1, len(text))
+    return next((n for n in range(most, 0, -1) if text.endswith(key[:n])), 0)
+
+
 def host(settings: ModelSettings) -> str:
     """The server's name and port, to be shown."""
     try:
