@@ -116,6 +116,7 @@ class Work:
     first: list[float] = field(default_factory=list)  # of the start
     tried: list[CandidateTried] = field(default_factory=list)
     numbers: dict[bytes, int] = field(default_factory=dict)  # of candidates; 0: the start
+    counted: dict[int, int] = field(default_factory=dict)  # the library's numbers → ours
     calls: int = 0  # answers that the library counts; what was asked before is among them
     failures: int = 0
     problem: str = ""
@@ -224,9 +225,12 @@ class Work:
         values = [scores[one] for one in sorted(scores)]
         prompt = self.prompt_of(event["candidate"])
         key = key_of(prompt)
-        if key in self.numbers:
+        known = key in self.numbers
+        index = self.counted[event["candidate_idx"]] = self.numbers.setdefault(
+            key, len(self.numbers)
+        )
+        if known:
             return
-        index = self.numbers[key] = len(self.numbers)
         prompt = replace(prompt, name=f"{self.start.name} {index}")
         best = mean(values) > mean(self.values)
         if best:
@@ -250,11 +254,11 @@ class Work:
         self.tried.append(told)
         self.on_candidate(told)
 
-    @staticmethod
-    def parent_of(event: Mapping[str, Any]) -> int:
-        """The number of what a candidate was made from: the library counts them as we do."""
+    def parent_of(self, event: Mapping[str, Any]) -> int:
+        """The number of what a candidate was made from. The library counts its own: it may come to
+        the same text twice."""
         parents = [one for one in event.get("parent_ids", ()) if one is not None]
-        return int(parents[0]) if parents else 0
+        return self.counted[parents[0]] if parents else 0
 
     def reflected(self, reflect: Reflector, text: str) -> str:
         """What the reflector says. It is given up where it fails again and again."""

@@ -6,6 +6,7 @@ Knows prompts, positions of rows and figures; knows nothing of models, metrics o
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import msgspec
 
@@ -110,11 +111,13 @@ def standard_error(values: Sequence[float]) -> float:
 
 
 def verdict(start: Sequence[float], best: Sequence[float], tried: int) -> str:
-    """One sentence on what was found, and how sure it is."""
+    """One sentence on what was found, and how sure it is: the best of many looks good by chance, so
+    its gain has to stand out among as many as were tried (Bonferroni)."""
     gain = [b - a for a, b in zip(start, best, strict=True)]
     if not any(gain) or mean(gain) <= 0:
         return f"None of {tried} prompts did better than the start on {len(start)} rows."
-    sure = mean(gain) > NORMAL_95 * standard_error(gain)
+    far = NormalDist().inv_cdf(1 - 0.025 / max(1, tried))
+    sure = mean(gain) > far * standard_error(gain)
     share = all(value in (0, 1) for value in (*start, *best))
     before, after = (
         (f"{100 * mean(start):.1f} %", f"{100 * mean(best):.1f} %")
