@@ -241,3 +241,11 @@ def test_measurements_without_a_row_in_common_are_refused() -> None:
 )
 def test_a_p_value_is_never_rounded_over_the_level(value: float, words: str) -> None:
     assert p_value(value) == words
+
+
+def test_answers_that_were_not_scored_alike_are_told() -> None:
+    a, b = two(100)
+    evaluation = msgspec.structs.replace(b.about.evaluation, ignore_case=True)
+    other = msgspec.structs.replace(b.about, evaluation=evaluation)
+    found = compare(a, msgspec.structs.replace(b, about=other))
+    assert "The two were scored with different settings: ignore_case." in found.notes

@@ -63,3 +63,15 @@ def test_a_template_without_variables_makes_no_two_rows_equal() -> None:
 
 def test_nothing_measured_gives_no_warning() -> None:
     assert examples_overlap(PROMPT, [], [{"text": "x"}]) == []
+
+
+def test_an_instruction_that_all_rows_hold_is_no_rows_own() -> None:
+    prompt = Prompt(system=LONG, template="{{ instruction }} {{ text }}")
+    held = [(number, {"instruction": LONG, "text": str(number)}) for number in range(9)]
+    assert examples_overlap(prompt, held) == []
+
+
+def test_a_template_of_the_whole_row_is_compared_by_all_values() -> None:
+    prompt = Prompt(template='{{ row["text"] }}')
+    assert tuning_overlap(prompt, rows(), [{"text": "film 1", "label": "good"}])
+    assert not tuning_overlap(prompt, rows(), [{"text": "film 1", "label": "other"}])

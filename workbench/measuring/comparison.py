@@ -26,6 +26,7 @@ DECIDABLE = 6  # rows that have to change before an exact test can tell a differ
 LISTED = 200  # rows gained, and rows lost
 LONGEST = 2_000  # characters of an answer that is listed
 CLEAR = 0.1  # of a metric's scale: a row that changes less is not listed
+SCORING = ("ignore_case", "ignore_punctuation", "pattern", "json_schema", "function", "judge")
 # Figures that are no means of the rows' values: made anew from the answers.
 OF_ALL = {"macro_f1", "matthews", "bleu", "chrf", "ter", "perplexity", "calibration"}
 
@@ -100,7 +101,14 @@ def compare(a: Measurement, b: Measurement, metric: str = "") -> Compared:
         verdict=verdict(chosen, (name_a, name_b), difference, len(counted), needed),
         gained=gained,
         lost=lost,
-        notes=[*few(len(counted)), *more, *notes, *known_before(a, b), *listed],
+        notes=[
+            *few(len(counted)),
+            *more,
+            *notes,
+            *alike(a, b),
+            *known_before(a, b),
+            *listed,
+        ],
     )
 
 
@@ -244,6 +252,15 @@ def cut(text: str) -> str:
 
 def few(rows: int) -> list[str]:
     return [f"There are only {rows:,} rows: only large differences show."] if rows < FEW else []
+
+
+def alike(a: Measurement, b: Measurement) -> list[str]:
+    """That the answers of the two were not scored alike."""
+    ours, theirs = a.about.evaluation, b.about.evaluation
+    other = [name for name in SCORING if getattr(ours, name) != getattr(theirs, name)]
+    if not other:
+        return []
+    return [f"The two were scored with different settings: {', '.join(other)}."]
 
 
 def known_before(a: Measurement, b: Measurement) -> list[str]:

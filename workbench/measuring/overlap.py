@@ -2,18 +2,22 @@
 
 An answer to a row that stands in the prompt, or that the adapter was tuned on, measures memory.
 Rows are compared by content: a row is the same where all its values are, or where it fills the
-template with the same words. Knows rows and wordings; not where they come from.
+template with the same values. Knows rows and wordings; not where they come from.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from workbench.data.prompting import PromptError, render
+import jinja2
+from jinja2 import meta
+
+from workbench.data.prompting import ENVIRONMENT, PromptError, render
 from workbench.data.splits import row_key
 from workbench.protocol import Values
 from workbench.session import Prompt
 
 SHOWN = 8  # numbers of rows in a sentence
+SHARED = 2  # rows that may hold the same text, for it to be their own
 QUOTED = 40  # characters from which on a row's text in the prompt is no coincidence
 
 
@@ -22,24 +26,27 @@ class Measured:
     values."""
 
     def __init__(self, prompt: Prompt, rows: Sequence[tuple[int, Values]]) -> None:
-        self.prompt, self.rows = prompt, rows
+        self.prompt, self.rows, self.columns = prompt, rows, columns_in(prompt.template)
         self.known: dict[str, set[int]] = {}
         for number, values in rows:
             for mark in self.marks(values):
                 self.known.setdefault(mark, set()).add(number)
 
     def marks(self, values: Values) -> list[str]:
-        """What two equal rows share: a hash of the values, and one of the filled template."""
+        """What two equal rows share: a hash of all values, and one of what fills the template (not
+        of the filled template: that takes five times as long)."""
         found = [row_key(0, values)]
-        filled = self.filled(values)
-        return [*found, filled] if filled else found
+        if self.columns and all(column in values for column in self.columns):
+            fills = [plain(str(values[column])) for column in self.columns]
+            found.append(marked("\x00".join(fills)))
+        return found
 
     def filled(self, values: Values) -> str:
-        """A hash of the template as the row fills it; empty where it has none to fill."""
+        """The template as the row fills it, spaces aside; empty where it has none to fill."""
         if "{" not in self.prompt.template:
             return ""
         try:
-            return marked(render(self.prompt.template, values))
+            return plain(render(self.prompt.template, values))
         except PromptError:
             return ""
 
@@ -55,24 +62,35 @@ class Measured:
         """The numbers of the measured rows that stand in the prompt's own text: a typed turn that
         is the filled template, or any text of the prompt that holds a long text of the row."""
         texts = [self.prompt.system, *(turn.content for turn in self.prompt.turns)]
-        found: set[int] = set()
-        for turn in self.prompt.turns:
-            found |= self.known.get(marked(turn.content), set())
+        typed = {plain(turn.content) for turn in self.prompt.turns}
+        found = {number for number, values in self.rows if self.filled(values) in typed - {""}}
         whole = plain("\n".join([*texts, self.prompt.template]))
         if len(whole) < QUOTED:
             return found
+        holders: dict[str, set[int]] = {}
         for number, values in self.rows:
-            held = (plain(value) for value in values.values() if isinstance(value, str))
-            if any(len(text) >= QUOTED and text in whole for text in held):
-                found.add(number)
+            for text in {plain(value) for value in values.values() if isinstance(value, str)}:
+                if len(text) >= QUOTED:
+                    holders.setdefault(text, set()).add(number)
+        for text, numbers in holders.items():
+            # What many rows hold, an instruction, say, is no row's own.
+            if len(numbers) <= SHARED and text in whole:
+                found |= numbers
         return found
 
 
+def columns_in(template: str) -> list[str]:
+    """The columns that fill a template; none where it cannot be told."""
+    try:
+        used = meta.find_undeclared_variables(ENVIRONMENT.parse(template))
+    except jinja2.TemplateError:
+        return []
+    return [] if "row" in used else sorted(used)
+
+
 def marked(text: str) -> str:
-    """A hash of a text, spaces aside."""
-    return hashlib.md5(
-        plain(text).encode("utf-8", "surrogatepass"), usedforsecurity=False
-    ).hexdigest()
+    """A hash of a text."""
+    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def plain(text: str) -> str:
