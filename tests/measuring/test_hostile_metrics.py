@@ -2,11 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.measuring.made import figures_of
@@ -184,6 +187,18 @@ def test_an_answer_of_many_megabytes_is_not_read() -> None:
 # --- functions
 
 
+def alive(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def gone(process: int) -> bool:
+    """Whether the process ends within a while."""
+    return any(not alive(process) or time.sleep(0.1) for _ in range(200))
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Any]:
     made: list[Own] = []
@@ -286,6 +301,30 @@ def test_a_process_whose_measurement_was_killed_ends_by_itself(own: Any) -> None
     assert process.wait(10) == 0
 
 
+def test_a_function_does_not_outlive_a_measurement_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import os, re\ndef metric(answer, expected, row):\n"
+        "    open('pid', 'w').write(str(os.getpid()))\n"
+        "    re.match(r'(a+)+$', 'a' * 60 + 'b')\n"  # it holds the interpreter and never ends
+    )
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from workbench.measuring.metrics.function import Own\n"
+        "from workbench.measuring.replies import Reply\n"
+        "Own('own.py:metric', Path(sys.argv[1]), 2.0).score(Reply(number=0, expected=''))\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+    noted = tmp_path / "pid"
+    while not (noted.exists() and noted.read_text()):
+        assert parent.poll() is None
+        time.sleep(0.02)
+    parent.kill()
+    parent.wait()
+    child = int(noted.read_text())
+    assert alive(child)
+    assert gone(child)
+
+
 def test_closing_ends_what_the_function_started(own: Any, tmp_path: Path) -> None:
     metric = own(
         "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\n"
@@ -293,15 +332,7 @@ def test_closing_ends_what_the_function_started(own: Any, tmp_path: Path) -> Non
     )
     child = int(metric.score(reply("")))
     metric.close()
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except FileNotFoundError:
-            return
-        if state == "Z":
-            return
-        time.sleep(0.05)
-    pytest.fail("the child lives on")
+    assert gone(child)
 
 
 @pytest.mark.parametrize(

@@ -277,3 +277,13 @@ def test_any_text_can_be_measured(text: str) -> None:
         assert any(
             "first 100,000 characters of 1 long" in note for note in metrics[2].notes([reply])
         )
+
+
+def test_edits_are_not_counted_again_where_a_rows_value_is_known() -> None:
+    replies = replies_of(*sentences(60, 3, 0.5))
+    metric, again = Ter(), Ter()
+    scores = [metric.score(reply) for reply in replies]
+    counted = metric.statistics([(reply, None) for reply in replies])
+    known = again.statistics(list(zip(replies, scores, strict=True)))
+    assert (known == counted).all()
+    assert not again.counted

@@ -216,6 +216,20 @@ def test_a_file_that_was_deleted_is_begun_anew(results: Results, tmp_path: Path)
     assert set(results.answers(["a", "b"], Kept)) == {"b"}
 
 
+def test_a_file_that_another_process_replaced_is_the_one_that_counts(
+    results: Results, tmp_path: Path
+) -> None:
+    results.keep([("a", Kept())])
+    path = tmp_path / "results" / "results.sqlite"
+    path.rename(path.with_name("aside.sqlite"))
+    other = Results(tmp_path)
+    other.keep([("b", Kept())])
+    results.keep([("c", Kept())])
+    assert set(results.answers(["a", "b", "c"], Kept)) == {"b", "c"}
+    assert set(other.answers(["a", "b", "c"], Kept)) == {"b", "c"}
+    other.close()
+
+
 def test_the_answers_used_longest_ago_go_first(
     results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:

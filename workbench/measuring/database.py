@@ -34,6 +34,7 @@ class Database:
         self.path, self.schema, self.version = path, schema, version
         self.lock = threading.RLock()
         self.connection: sqlite3.Connection | None = None
+        self.identity: tuple[int, int] | None = None  # of the file that is open
         self.notes: list[str] = []
 
     @contextmanager
@@ -66,7 +67,8 @@ class Database:
                 raise
 
     def opened(self) -> sqlite3.Connection:
-        if self.connection is None or not self.path.exists():  # it was deleted or moved
+        # It may have been deleted, or set aside by another process.
+        if self.connection is None or self.identity != identity_of(self.path):
             self.close()
             try:
                 self.connection = self.connect()
@@ -75,6 +77,7 @@ class Database:
                     raise
                 self.set_aside()
                 self.connection = self.connect()
+            self.identity = identity_of(self.path)
         return self.connection
 
     def connect(self) -> sqlite3.Connection:
@@ -174,6 +177,15 @@ class Database:
                 with suppress(sqlite3.Error):
                     self.connection.close()
             self.connection = None
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def damaged(error: sqlite3.Error) -> bool:
