@@ -28,6 +28,7 @@ class FakeAnswers:
     live: p.RunStatus | None
 
     def __init__(self) -> None:
+        self.split = ""  # whose rows are measured
         self.break_off = ""  # why a server breaks off after two tokens
         self.failing: set[int] = set()  # numbers of rows that a server refuses, until asked again
         self.answered: set[tuple[str, str, int]] = set()  # measurement's parts that were measured
@@ -133,6 +134,7 @@ class FakeAnswers:
                     rows=rows,
                     done=done,
                     total=total,
+                    split=self.split,
                 )
             )
             if self.pace:

@@ -216,7 +216,7 @@ class Asking:
                 part.reason, part.step, part.problem = event.reason, event.step, event.problem
                 told = "".join(one.text for one in part.pieces)
                 begun = "".join(one.text for one in card.begun)
-                if begun and told != part.text and begun + told == part.text:
+                if begun and not part.whole and (begun + told).startswith(part.text):
                     part.pieces = [*card.begun, *part.pieces]
             case Progress():
                 card.state = "running"

@@ -53,6 +53,10 @@ class Desk(Protocol):
 class LateDesk(Desk, Protocol):
     """One that is made when it is first needed."""
 
+    @property
+    def busy(self) -> str:
+        """What is under way, in a word; empty: nothing is."""
+
     def stop(self) -> bool:
         """Give up what is under way. False where nothing is."""
 

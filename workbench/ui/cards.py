@@ -37,8 +37,20 @@ class Part(msgspec.Struct):
 
     @property
     def whole(self) -> bool:
-        """Whether `pieces` are all of the answer, so that one may go on from within."""
-        return bool(self.pieces) and "".join(one.text for one in self.pieces) == self.text
+        """Whether `pieces` are all of the answer; the token that ended it may come on top."""
+        told = "".join(one.text for one in self.pieces)
+        return bool(told) and told.strip().startswith(self.text.strip())
+
+    @property
+    def seen(self) -> list[Token]:
+        """The tokens that are seen in the text: without the one that ended it."""
+        pieces, room = [], len(self.text)
+        for one in self.pieces:
+            if room <= 0:
+                break
+            pieces.append(one)
+            room -= len(one.text)
+        return pieces
 
 
 class Score(msgspec.Struct):

@@ -55,10 +55,21 @@ class Comparing:
         self.result, self.problem, self.progress = None, "", None
         self.judging, self.under_way = judge, True
         self.request = self.app.send(
-            JudgePairs(model=session.model, folder=folder, evaluation=session.evaluation, a=a, b=b)
+            JudgePairs(
+                model=session.model,
+                folder=folder,
+                dataset=session.dataset,
+                evaluation=session.evaluation,
+                a=a,
+                b=b,
+            )
             if judge
             else Compare(folder=folder, a=a, b=b)
         )
+
+    @property
+    def busy(self) -> str:
+        return ("judging" if self.judging else "comparing") if self.under_way else ""
 
     def stop(self) -> bool:
         if not self.under_way:

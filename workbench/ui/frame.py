@@ -32,8 +32,8 @@ def state(app: "WorkbenchApp") -> tuple[str, str]:
         run = app.watching.live
         step = max(run.step, app.watching.history.step if app.watching.history else 0)
         return f"● training {count(step)}/{count(run.total_steps)}", "good"
-    if app.asking.open:
-        return "● answering", "accent"
+    if app.busy:
+        return f"● {app.busy}", "accent"
     if app.modelling.loading:
         return one_line(app.modelling.loading, 40), "accent"
     if app.modelling.problem:
@@ -86,7 +86,7 @@ def footer(app: "WorkbenchApp", width: int) -> list[Line]:
     shown.sort(key=lambda action: (action.name != "help", not action.where))
     if app.narrow:
         shown = [action for action in shown if action.group != "Panes"]
-    if app.begun and app.asking.open:
+    if app.begun and app.busy:
         shown = [action for action in ACTIONS if action.name == "stop"] + shown
     last = next(action for action in shown if action.name == "quit")
     ending = item(last, app)

@@ -57,6 +57,10 @@ class Improving:
         )
         self.app.show_state()
 
+    @property
+    def busy(self) -> str:
+        return "searching" if self.under_way else ""
+
     def stop(self) -> bool:
         """End the search; the best so far is kept. False where there is none under way."""
         if not self.under_way or self.stopping:

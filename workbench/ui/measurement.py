@@ -106,7 +106,7 @@ class Job:
     model: str
     of: str  # the rows, in words
     purpose: Purpose
-    held_out: bool = True  # the evaluation rows, by their numbers; else rows of the open split
+    split: str = ""  # whose rows the numbers count; empty: not known yet
     request: Evaluate | None = None  # None: it was measured in an earlier sitting
     state: State = "waiting"
     progress: Progress | None = None

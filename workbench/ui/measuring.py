@@ -1,6 +1,5 @@
 """The actions on answers and measurements: the views of the output pane."""
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +66,13 @@ class Measuring(Wording):
             await self.action_output(name)
         return self.output_pane.views[name]
 
+    @property
+    def busy(self) -> str:
+        """What is asked of the model now, in a word."""
+        if self.asking.open:
+            return "answering"
+        return next((desk.busy for desk in self.late_desks if desk.busy), "")
+
     def stop_asking(self) -> bool:
         """Give up what the view in sight shows, else what was asked last. False: nothing is."""
         view = self.output_pane.view
@@ -105,9 +111,8 @@ class Measuring(Wording):
         if number < 0:
             self.tell("There is no row under the cursor.")
             return
-        job = self.scoring.grid[0] if self.output_pane.view == "grid" else None
-        split = self.evaluation_split() if job is None or job.held_out else ""
-        if self.output_pane.view == "answers" or split in ("", self.session.dataset.split):
+        split = self.split_here()
+        if split in ("", self.session.dataset.split):
             await self.show_rows()
             self.browsing.go_to_number(number)
             return
@@ -122,11 +127,17 @@ class Measuring(Wording):
         now = self.session.dataset.split
         self.push_screen(other_split_question(number, split, now), look)
 
-    def evaluation_split(self) -> str:
-        """The split whose rows are measured, where that is one of its own."""
-        opened = self.browsing.opened
-        found = re.match(r"split ([^:]+)", opened.evaluation) if opened else None
-        return found[1] if found else self.session.dataset.evaluation_split
+    def split_here(self) -> str:
+        """The split that the row under the cursor is of; empty: the one that is looked at."""
+        match self.output_pane.view:
+            case "grid":
+                job = self.scoring.grid[0] if self.scoring.grid else None
+                looked_at = job.request.dataset.split if job and job.request else ""
+                return (job.split or looked_at) if job else ""
+            case "compared":
+                result = self.comparing.result
+                return self.scoring.split_of(result.a) if result else ""
+        return ""
 
     def add_variant(self, prompt: Prompt, name: str) -> str:
         """Add a variant after the one in use; a number tells it from one of the same name."""

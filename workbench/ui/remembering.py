@@ -60,6 +60,10 @@ class Remembering:
                 one.finish(shown.evaluated)
         return sorted(found, key=lambda one: -one.time)
 
+    @property
+    def busy(self) -> str:
+        return ""
+
     def stop(self) -> bool:
         return False
 
@@ -101,6 +105,7 @@ def grid_job(event: MeasurementShown) -> Job:
         of=f"{name} as it was measured",
         purpose="grid",
         state="finished",
+        split=evaluated.split,
     )
     one = job.measurement(figure.weights)
     one.key, one.time, one.figure = figure.measurement, figure.time, figure

@@ -60,7 +60,12 @@ class Scoring:
             if not numbers:
                 evaluation = msgspec.structs.replace(evaluation, rows=rows)
             request = msgspec.structs.replace(
-                request, numbers=numbers, evaluation=evaluation, fresh=fresh
+                request,
+                numbers=numbers,
+                evaluation=evaluation,
+                fresh=fresh,
+                # What a few rows come to is no figure of the variant.
+                session_path="",
             )
             self.grid.append(self.begin(request, of, "grid"))
         self.app.show_state()
@@ -83,7 +88,6 @@ class Scoring:
             model=request.model.name,
             of=of,
             purpose=purpose,
-            held_out=not request.numbers,
             request=request,
         )
         job.measurement("base")  # whatever there is, it answers: its column is seen at once
@@ -109,6 +113,10 @@ class Scoring:
 
     def under_way(self, purpose: str = "") -> list[Job]:
         return [one for one in self.jobs if one.under_way and purpose in ("", one.purpose)]
+
+    @property
+    def busy(self) -> str:
+        return "measuring" if self.open else ""
 
     def stop(self, purpose: str = "") -> bool:
         """Give up all that is under way. False where nothing is."""
@@ -139,6 +147,11 @@ class Scoring:
             key=lambda entry: (names.index(entry[0].name), entry[0].weights),
         )
 
+    def split_of(self, key: str) -> str:
+        """The split whose rows a measurement is of; empty where that is not known."""
+        known = (one.evaluated for one, _ in self.table() if one.key == key and one.evaluated)
+        return next((evaluated.split for evaluated in known), "")
+
     @property
     def columns(self) -> list[Measurement]:
         """What the grid shows."""
@@ -159,7 +172,7 @@ class Scoring:
             case Progress():
                 job.state, job.progress = "running", event
             case RowsMeasured():
-                job.state = "running"
+                job.state, job.split = "running", event.split or job.split
                 one = job.measurement(event.weights)
                 one.key, one.done, one.total = event.measurement, event.done, event.total
                 one.take(event.rows)
@@ -167,6 +180,7 @@ class Scoring:
                 return True
             case Evaluated():
                 job.measurement(event.weights).finish(event)
+                job.split = event.split or job.split
                 self.app.remembering.forget(event.measurement)
             case Failed():
                 self.app.report(event, self.app.output_pane.display)

@@ -42,6 +42,9 @@ class GridView(Vertical):
         yield self.info
         yield self.grid
 
+    def on_resize(self) -> None:
+        self.info.redraw()  # how many lines it takes is known only once the width is
+
     def go(self) -> None:
         self.screen.set_focus(self.grid)
 

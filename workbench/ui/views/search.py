@@ -177,7 +177,7 @@ class SearchView(Vertical):
             facts += f" · made from candidate {one.parent}"
         lines = [clip([*title, (facts, "quiet")], width)]
         lines += wrap(one.what, width) if one.what else []
-        changed = prompt_lines(start, one.prompt, width)
+        changed = prompt_lines(start, one.prompt, self.bench.session, width)
         return [*lines, [], *(changed or [[("This is the prompt that it began with.", "quiet")]])]
 
 

@@ -134,7 +134,7 @@ class VersionsView(Vertical):
         named = [prompt for prompt in self.bench.session.prompts if prompt.name == one.name]
         if not named:
             return [*lines, *wrap(one.prompt.template, width, "quiet")]
-        changed = prompt_lines(one.prompt, named[0], width)
+        changed = prompt_lines(one.prompt, named[0], self.bench.session, width)
         words = (
             "What the variant is now, line by line:" if changed else "The variant is the same now."
         )

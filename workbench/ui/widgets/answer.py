@@ -109,11 +109,14 @@ def answer(card: Card, name: str, looks: Looks, width: int) -> list[Line]:
         line.append((f" · {words}" if line else words, "quiet"))
     if line or right:
         ink = "good" if right.startswith("✓") else "bad"
+        if cells(line) + 2 + len(right) > width:
+            right = right[:1]  # the sign alone
         lines.append(spread(line, [(right, ink)], width) if line else [(right, ink)])
     here = looks.token if looks.part == name else -1
     if part.pieces and (here >= 0 or looks.colours or card.begun):
         begun = len(card.begun) if card.begun and part.whole else 0
-        lines += token_lines(part.pieces, width, here, looks.colours, begun)
+        pieces = part.pieces if here >= 0 or not part.reason else part.seen
+        lines += token_lines(pieces, width, here, looks.colours, begun)
     else:
         lines += text_lines(part, width)
     if part.problem:

@@ -164,7 +164,7 @@ class Cells(Inked, ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
         if y < self.top:
-            return self.strip(self.head(y), width)
+            return self.strip(self.head(y) if self.columns else [], width)
         index = round(self.scroll_y) + y - self.top
         if index >= self.count:
             return self.strip([], width)
