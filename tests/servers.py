@@ -84,7 +84,13 @@ class FakeServer:
         self.http.server_close()
 
     def settings(self, **changes: Any) -> ModelSettings:
-        given = {"name": "model", "url": self.url, "timeout": 5.0, "max_retries": 2}
+        given = {
+            "name": "model",
+            "url": self.url,
+            "timeout": 5.0,
+            "max_retries": 2,
+            "api_key_env": "OPENAI_API_KEY",
+        }
         return ModelSettings(**{**given, **changes})
 
     @property

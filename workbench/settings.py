@@ -87,8 +87,12 @@ class ModelSettings(Section):
     ] = ""
     api_key_env: Annotated[
         str,
-        Meta(description="The environment variable that holds the server's key; it may be unset."),
-    ] = "OPENAI_API_KEY"
+        Meta(
+            description="The environment variable that holds the server's key, such as "
+            "OPENAI_API_KEY. Empty: none is sent, so that no session can send a key of yours to "
+            "a server of its own."
+        ),
+    ] = ""
     concurrency: Annotated[
         int, Meta(ge=1, le=256, description="Requests to the server at the same time.")
     ] = 8

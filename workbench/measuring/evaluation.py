@@ -264,7 +264,14 @@ def answer_all(
     if chooses:
         answers.choose(answerer, questions, labels, take)
     else:
-        answers.write(answerer, questions, task.generation, labels, take)
+        answers.write(answerer, questions, generation_for(answerer, task, labels), labels, take)
+
+
+def generation_for(answerer: Answerer, task: Task, labels: Sequence[str]) -> GenerationSettings:
+    """How answers are written: held to the labels where a server could not choose among them."""
+    if labels and task.evaluation.answer != "write" and not answerer.scores:
+        return msgspec.structs.replace(task.generation, constraint="labels")
+    return task.generation
 
 
 def ask_likelihoods(answerer: Answerer, answers: Answers, state: Measuring) -> dict[int, Known]:
@@ -292,7 +299,10 @@ def reply_of(
 ) -> Reply:
     """What is known of a row once its answer has come."""
     answer, confidence = known.text.strip(), None
-    if known.scores is not None:
+    problem = known.problem
+    if known.scores is not None and not known.scores:
+        problem = problem or "The model gave no probability for any label."
+    elif known.scores:
         answer, confidence = labels[chosen(known.scores)], confidence_of(known.scores)
     likelihood = likelihoods.get(position)
     return Reply(
@@ -303,9 +313,9 @@ def reply_of(
         key=asked.key,
         label_logprobs=known.scores,
         confidence=confidence,
-        logprob=likelihood.logprob if likelihood else None,
+        logprob=likelihood.logprob if likelihood and likelihood.tokens else None,
         tokens=likelihood.tokens if likelihood else 0,
-        problem=known.problem,
+        problem=problem,
         cached=known.cached,
     )
 

@@ -106,3 +106,4 @@ class GenerationFinished(Event):
     step: int = -1
     sample: int = 0
     problem: str = ""  # a server broke off, say: what came until then is `text`
+    notes: list[str] = []  # what a server did not do as it was asked

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
+from msgspec.structs import replace
 
 from workbench.data.engine import Stopped
 from workbench.data.prompting import PromptError
@@ -99,6 +100,8 @@ class Measured:
             answers.choose(self.answerer, questions, self.labels, take)
         else:
             settings = self.generation(prompt)
+            if self.labels and self.evaluation.answer != "write":
+                settings = replace(settings, constraint="labels")
             answers.write(self.answerer, questions, settings, self.labels, take)
         if self.listener.stopped.is_set() or len(replies) < len(asked):
             raise Stopped

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -63,26 +64,29 @@ class EndpointDesk(Lane):
 
     @staticmethod
     def answerers(
-        model: ModelSettings, _folder: str, _wanted: tuple[Weights, ...], _job: Job
+        model: ModelSettings, folder: str, _wanted: tuple[Weights, ...], job: Job
     ) -> "list[tuple[Weights, Answerer]]":
         if not model.url:
             raise RefusedError(f"{model.name} runs here, not on a server: ask again.")
         from workbench.inference.endpoints import EndpointAnswerer
 
-        return [("base", EndpointAnswerer(model))]
+        answerer = EndpointAnswerer(model, Path(folder))
+        answerer.connect(job.stopped)
+        return [("base", answerer)]
 
     def load(self, request: LoadModel, job: Job) -> None:
         from workbench.inference.endpoints import check
 
         host = urlsplit(request.model.url).netloc or request.model.url
         job.progress(f"asking {one_line(host, 60)} for its models")
-        check(request.model)
+        found = check(request.model, job.stopped)
         status = ModelStatus(
             name=request.model.name,
             parameters=0,
             device=host,
             dtype="",
             context_length=0,
+            note=found.note,
         )
         job.tell(ModelLoaded(request=job.id, model=status))
 

@@ -101,6 +101,7 @@ def tell_answers(  # noqa: PLR0917
             step=step,
             sample=sample,
             problem=answer.problem,
+            notes=list(getattr(answerer, "notes", ())),
         )
         job.tell(event)
         finished.append(event)
