@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding
@@ -51,6 +52,7 @@ class Editor(TextArea):
         self.marks: dict[int, list[tuple[int, str, str]]] = {}  # line → column, text, severity
         # line → column, end, kind; None: not read yet
         self.spans: dict[int, list[tuple[int, int, str]]] | None = None
+        self.styles_kept: dict[str, Style] = {}
         self.list: Suggestions | None = None
         self.typed = 0  # characters before the cursor that a suggestion replaces
         super().__init__(
@@ -111,14 +113,22 @@ class Editor(TextArea):
         )
         line = Text(plain, end="", no_wrap=True)
         for column, end, kind in self.spans_of(line_index):
-            line.stylize(
-                self.get_component_rich_style(f"editor--{kind}", partial=True), column, end
-            )
+            line.stylize(self.style_of(kind), column, end)
         for column, text, severity in self.marks.get(line_index, ()):
             if plain.startswith(text, column):
-                style = self.get_component_rich_style(f"editor--{severity}", partial=True)
-                line.stylize(style, column, column + len(text))
+                line.stylize(self.style_of(severity), column, column + len(text))
         return line
+
+    def style_of(self, kind: str) -> Style:
+        """A kind's style; kept, since working it out costs more than all else in a line."""
+        if kind not in self.styles_kept:
+            style = self.get_component_rich_style(f"editor--{kind}", partial=True)
+            self.styles_kept[kind] = style
+        return self.styles_kept[kind]
+
+    def notify_style_update(self) -> None:
+        self.styles_kept.clear()
+        super().notify_style_update()
 
     def spans_of(self, line_index: int) -> list[tuple[int, int, str]]:
         if self.plain:
