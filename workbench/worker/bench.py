@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from workbench.session import ModelSettings
 from workbench.worker.lane import Job, RefusedError
 from workbench.worker.results_desk import results_of
 from workbench.worker.shelf import GivenUpError, Shelf, has_examples
+from workbench.worker.tuned import tuning_notes
 
 if TYPE_CHECKING:
     from workbench.data.selection import Selection
@@ -85,7 +87,9 @@ class Bench:
         for weights, answerer in there:
             if job.stopped.is_set():
                 return
-            task = self.task(request, job, data, rows, weights)
+            adapter = str(getattr(getattr(answerer, "loaded", None), "adapter", ""))
+            notes = tuning_notes(request, rows, weights, adapter, job)
+            task = replace(self.task(request, job, data, rows, weights), notes=notes)
             listener = self.listener(job, weights, task.split)
             yield evaluate(
                 answerer, task, results, listener, judge=lambda: self.judge(request, job)
