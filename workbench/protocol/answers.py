@@ -30,7 +30,9 @@ class PromptRendered(Event):
     notes: list[str] = []  # such as: variables that are no column
     advice: list[Advice] = []  # the worst first
     examples: list[int] = []  # numbers of the rows that stand in it as examples
-    parts: dict[str, int] = {}  # tokens of: system, turns, examples, template, …; else empty
+    # Tokens of system, turns, examples, template, answer start, and of what the chat template
+    # writes around them: frame. Empty where the row is its own prompt.
+    parts: dict[str, int] = {}
 
 
 class ExamplesChosen(Event):

@@ -207,38 +207,30 @@ def prompt_tokens(tokenizer: Any, request: Any, examples: Sequence[Values] = ())
 def parts_of(
     tokenizer: Any, request: RenderPrompt, examples: Sequence[Values], total: int
 ) -> dict[str, int]:
-    """Tokens of each part of the wording: what the prompt is shorter by without it."""
-    from msgspec.structs import replace
-
+    """Tokens of each part of the wording by itself, and in "frame" of what the model's chat template
+    writes around them."""
     from workbench.data import prompting
 
     if is_native(request):
         return {}
     prompt, values = request.prompt, request.values
-
-    def count(prompt: Prompt, shown: Sequence[Values]) -> int:
-        return len(prompting.encode_prompt(tokenizer, prompt, values, shown))
-
-    parts: dict[str, int] = {}
-    try:
-        if prompt.answer_start:
-            prompt = replace(prompt, answer_start="")
-            before, total = total, count(prompt, examples)
-            parts["answer start"] = before - total
-        if examples:
-            before, total = total, count(prompt, ())
-            parts["examples"] = before - total
-        if prompt.turns:
-            prompt = replace(prompt, turns=[])
-            before, total = total, count(prompt, ())
-            parts["turns"] = before - total
-        if prompt.system.strip():
-            prompt = replace(prompt, system="")
-            before, total = total, count(prompt, ())
-            parts["system"] = before - total
-    except prompting.PromptError:  # a chat template that wants a part
-        return {}
-    return {"template": total, **parts}
+    turns = prompting.messages(prompt, values, examples)
+    system = turns[:1] if turns[0]["role"] == "system" else []
+    typed = len(system) + len(prompt.turns)
+    texts = {
+        "system": [turn["content"] for turn in system],
+        "turns": [turn["content"] for turn in turns[len(system) : typed]],
+        "examples": [turn["content"] for turn in turns[typed:-1]],
+        "template": [turns[-1]["content"]],
+        "answer start": [prompt.answer_start] if prompt.answer_start else [],
+    }
+    counts = {
+        name: sum(len(ids) for ids in tokenizer(there, add_special_tokens=False)["input_ids"])
+        for name, there in texts.items()
+        if there
+    }
+    frame = total - sum(counts.values())
+    return {**counts, "frame": frame} if frame > 0 else counts
 
 
 def answer_of(request: RenderPrompt) -> str:
