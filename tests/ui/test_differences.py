@@ -28,9 +28,9 @@ def test_equal_wordings_differ_in_nothing() -> None:
 def test_only_the_words_that_changed_are_marked() -> None:
     lines = text_lines("Answer with one word.", "Answer with a single word.", 100)
     assert plain(lines) == ["- Answer with one word.", "+ Answer with a single word."]
-    removed = [text for text, ink in lines[0] if ink == "truncated"]
-    added = [text for text, ink in lines[1] if ink == "trained"]
-    assert (removed, added) == (["- ", "one"], ["+ ", "a single"])
+    removed = [text for text, ink in lines[0] if ink == "removed"]
+    added = [text for text, ink in lines[1] if ink == "added"]
+    assert (removed, added) == (["one"], ["a single"])
 
 
 def test_far_lines_are_left_out() -> None:

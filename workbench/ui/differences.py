@@ -63,8 +63,8 @@ def setting_lines(old: Prompt, new: Prompt, session: Session, width: int) -> Ite
 
 
 def pair(name: str, old: str, new: str, width: int) -> Iterator[Line]:
-    yield from wrapped([("- ", "truncated"), (f"{name}: {old}", "truncated")], width)
-    yield from wrapped([("+ ", "trained"), (f"{name}: {new}", "trained")], width)
+    yield from wrapped([("- ", "bad"), (f"{name}: {old}", "bad")], width)
+    yield from wrapped([("+ ", "good"), (f"{name}: {new}", "good")], width)
 
 
 def text_lines(old: str, new: str, width: int) -> list[Line]:
@@ -95,9 +95,9 @@ def changed(old: list[str], new: list[str], width: int) -> list[Line]:
                 lines += wrapped(line, width)
             continue
         if before is not None:
-            lines += wrapped([("- ", "truncated"), (before, "truncated")], width)
+            lines += wrapped([("- ", "bad"), (before, "bad")], width)
         if after is not None:
-            lines += wrapped([("+ ", "trained"), (after, "trained")], width)
+            lines += wrapped([("+ ", "good"), (after, "good")], width)
     return lines
 
 
@@ -107,15 +107,15 @@ def words(old: str, new: str) -> tuple[Line, Line]:
     matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
     if matcher.ratio() < CLOSE:
         return (
-            [("- ", "truncated"), (old, "truncated")],
-            [("+ ", "trained"), (new, "trained")],
+            [("- ", "bad"), (old, "bad")],
+            [("+ ", "good"), (new, "good")],
         )
-    left: Line = [("- ", "truncated")]
-    right: Line = [("+ ", "trained")]
+    left: Line = [("- ", "bad")]
+    right: Line = [("+ ", "good")]
     for what, a0, a1, b0, b1 in matcher.get_opcodes():
         same = what == "equal"
-        left.append(("".join(a[a0:a1]), "text" if same else "truncated"))
-        right.append(("".join(b[b0:b1]), "text" if same else "trained"))
+        left.append(("".join(a[a0:a1]), "text" if same else "removed"))
+        right.append(("".join(b[b0:b1]), "text" if same else "added"))
     return left, right
 
 

@@ -13,7 +13,7 @@ from workbench.ui.differences import prompt_lines
 from workbench.ui.screens.sheet import Sheet
 from workbench.ui.units import plural
 from workbench.ui.varying import same_text
-from workbench.ui.views.variant import figure_line, text_lines
+from workbench.ui.views.variant import measured_lines, text_lines
 from workbench.ui.views.variants import figure_words
 from workbench.ui.widgets.lines import Line, Lines, wrap
 from workbench.ui.widgets.listing import Listing
@@ -111,7 +111,7 @@ class HistoryScreen(Sheet):
         one = self.version
         if one is None:
             return []
-        lines = [figure_line(figure, width) for figure in one.figures]
+        lines = [line for figure in one.figures for line in measured_lines(figure, width)]
         lines += [[]] if lines else []
         if self.whole:
             return [*lines, *text_lines(one.prompt, width)]

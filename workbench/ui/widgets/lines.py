@@ -47,6 +47,8 @@ INKS: dict[str, tuple[str, str, str]] = {
     "column": ("primary", "", "bold underline"),
     "tab": ("block-cursor-foreground", "block-cursor-background", "bold"),
     "chosen": ("", "", "bold reverse"),
+    "removed": ("bad", "", "bold underline"),  # of two texts only in the first
+    "added": ("good", "", "bold underline"),
 }
 # What a token is for, told apart by more than colour; every other one stands on another ground.
 INKS |= {
