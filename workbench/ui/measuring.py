@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.session import Prompt
+from workbench.session import Prompt, Session
 from workbench.ui.wording import Wording
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class Measuring(Wording):
 
         self.late_desks.append(desk := Improving(self))
         return desk
+
+    def change(self, session: Session) -> None:
+        super().change(session)
+        if self.begun:
+            self.output_pane.name_view()  # what answers must be
 
     # --- views -------------------------------------------------------------------------------
 
