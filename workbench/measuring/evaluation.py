@@ -94,15 +94,16 @@ class Measuring:
     listener: Listener
     replies: dict[int, Reply] = field(default_factory=dict)
     scores: dict[int, dict[str, float]] = field(default_factory=dict)
+    problems: dict[int, str] = field(default_factory=dict)  # where a metric cannot measure a row
     waiting: list[StoredRow] = field(default_factory=list)
 
     def take(self, position: int, reply: Reply) -> None:
         """A row is known: score it, and keep and tell it a little later."""
         values, problem = score(self.metrics, reply)
-        if problem and not reply.problem:
-            reply = msgspec.structs.replace(reply, problem=problem)
         self.replies[position], self.scores[position] = reply, values
-        self.waiting.append(StoredRow(reply=reply, scores=values, problem=reply.problem))
+        if problem:
+            self.problems[position] = problem
+        self.waiting.append(StoredRow(reply=reply, scores=values, problem=reply.problem or problem))
         if len(self.waiting) >= KEPT_AT_ONCE:
             self.flush()
 
@@ -382,6 +383,10 @@ def summary(
     ]
     if failed:
         notes.append(f"{len(failed):,} rows have no answer, the first: {failed[0].problem}")
+    if state.problems:
+        why = next(iter(state.problems.values()))
+        notes.append(f"{len(state.problems):,} rows cannot be measured, the first: {why}")
+    notes += state.results.notes
     return Evaluated(
         weights=task.weights,
         rows=len(replies) - len(failed),

@@ -207,8 +207,8 @@ def prompt_tokens(tokenizer: Any, request: Any, examples: Sequence[Values] = ())
 def parts_of(
     tokenizer: Any, request: RenderPrompt, examples: Sequence[Values], total: int
 ) -> dict[str, int]:
-    """Tokens of each part of the wording by itself, and in "frame" of what the model's chat template
-    writes around them."""
+    """Tokens of each part of the wording by itself, and in "frame" of what the model's chat
+    template writes around them."""
     from workbench.data import prompting
 
     if is_native(request):
