@@ -1,7 +1,9 @@
 """The actions: a method for each of the table. Sheets are imported when they are asked for."""
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.ui.panes.output import OutputPane
     from workbench.ui.panes.prompt import PromptPane
 
+TYPED_WITHIN = 1.0  # seconds that an action waits for the keys before it
 OURS = {action.name.partition("(")[0] for action in ACTIONS}
 
 
@@ -44,6 +47,24 @@ class Doing(Measuring):
             pane in where and action.where in pane.places
             for pane in (self.dataset_pane, self.output_pane)
         )
+
+    async def run_action(self, action: Any, *arguments: Any, **named: Any) -> bool:
+        """Keys pressed before that of an action of ours are typed first, however fast they came:
+        they wait for the editor, while the action's key does not."""
+        if isinstance(action, str) and action.partition("(")[0] in OURS and self.made:
+            await self.let_type()
+        return await super().run_action(action, *arguments, **named)
+
+    async def let_type(self) -> None:
+        pane, editor = self.prompt_pane, self.focused
+        if editor is None or editor not in pane.editors.values():
+            return
+        typed = asyncio.Event()
+        editor.call_later(typed.set)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(typed.wait(), TYPED_WITHIN)
+        if pane.take_typed():
+            self.browsing.edit(pane.prompt)
 
     async def action_press(self, number: int) -> None:
         await self.run_action(ACTIONS[number].name)

@@ -185,12 +185,22 @@ class PromptPane(Pane):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
-        editor = event.text_area
         for section in self.all_sections():
-            if section.editor is editor:
+            if section.editor is event.text_area:
                 section.fold()
-                if parts.text_of(self.prompt, section.part) != editor.text:
-                    self.prompt = parts.with_text(self.prompt, section.part, editor.text)
-                    self.session = self.session.with_prompt(self.prompt)
-                    self.strip.redraw()
+                if self.take(section):
                     self.post_message(self.Edited(self.prompt))
+
+    def take(self, section: Section) -> bool:
+        """Take what was typed in a section into the prompt. False where nothing was."""
+        if parts.text_of(self.prompt, section.part) == section.editor.text:
+            return False
+        self.prompt = parts.with_text(self.prompt, section.part, section.editor.text)
+        self.session = self.session.with_prompt(self.prompt)
+        self.strip.redraw()
+        return True
+
+    def take_typed(self) -> bool:
+        """Take all that was typed and not told yet into the prompt. False where nothing was."""
+        taken = [self.take(section) for section in self.all_sections()]
+        return any(taken)

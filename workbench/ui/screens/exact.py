@@ -73,7 +73,9 @@ def head_lines(rendered: PromptRendered, width: int) -> list[Line]:
         )
         lines += wrap(words, width, "bad")
     if known := {name: tokens for name, tokens in rendered.parts.items() if tokens}:
-        words = " · ".join(f"{one_line(name, 30)} {count(n)}" for name, n in known.items())
+        words = " · ".join(
+            f"{one_line(name.replace('_', ' '), 30)} {count(n)}" for name, n in known.items()
+        )
         lines += wrap(f"Tokens: {words}", width, "quiet")
     if rendered.examples:
         rows = ", ".join(count(number + 1) for number in rendered.examples)

@@ -68,7 +68,10 @@ def parts_line(rendered: PromptRendered, width: int) -> Line:
     line: Line = []
     for name, tokens in rendered.parts.items():
         if tokens:
-            line += [(" · " if line else "", "frame"), (one_line(name, 30) + " ", "quiet")]
+            line += [
+                (" · " if line else "", "frame"),
+                (one_line(name.replace("_", " "), 30) + " ", "quiet"),
+            ]
             line.append((count(tokens), "text"))
     return clip(line, width)
 
