@@ -177,8 +177,9 @@ async def test_scores_are_drawn_at_any_size(bench: Bench, size: tuple[int, int])
 
 def test_an_interval_is_drawn_on_the_scale_of_all() -> None:
     for value, low, high in ((0.5, 0.4, 0.6), (0.0, 0.0, 0.1), (1.0, 0.9, 1.0), (0.7, 0.7, 0.7)):
-        line = interval_bar(value, low, high, 0.0, 1.0)
-        assert cells(line) == BAR
+        one = p.MetricValue(name="accuracy", value=value, low=low, high=high)
+        line = interval_bar(one, 0.0, 1.0, BAR)
+        assert cells(line) == BAR + 1
         assert "".join(part for part, _ in line).count("●") == 1
 
 

@@ -32,7 +32,7 @@ def other_split_question(number: int, split: str, now: str) -> Question:
 class AnswersScreen(Reading):
     """All answers to one row, beside each other; ← and → go to the rows before and after."""
 
-    HINT = "← → another row · ↑ ↓ scrolls · g goes to the row · esc closes"
+    HINT = "← → another row · g goes to the row · esc closes"
     BINDINGS = [
         Binding("left,h", "step(-1)", show=False),
         Binding("right,l", "step(1)", show=False),

@@ -31,7 +31,7 @@ KEYS = (
     ("seed", "seed"),
 )
 ONLY = {"candidates": "random", "most_examples": "random", "max_metric_calls": "gepa"}
-HINTS = {"metric": "empty: the one that decides when measuring"}
+HINTS = {"metric": "empty: the one that decides"}
 
 
 def label_line(words: str, width: int) -> list[Line]:

@@ -99,7 +99,8 @@ class ComparedView(Vertical):
         result = comparing.result
         if result is None:
             return wrap("Nothing is compared yet; alt+k compares A with B.", width, "quiet")
-        return result_lines(result, width)
+        known = {one.key: one.weights for one, _ in self.bench.scoring.table()}
+        return result_lines(result, width, (known.get(result.a, ""), known.get(result.b, "")))
 
     def item(self, index: int, width: int) -> Line:
         sign, one = self.rows[index]
@@ -144,20 +145,22 @@ class ComparedView(Vertical):
         return [*lines, *blocks[0], *blocks[1]]
 
 
-def result_lines(result: Compared, width: int) -> list[Line]:
-    """The verdict first, then the figures that it stands on, then what speaks against it."""
+def result_lines(result: Compared, width: int, weights: tuple[str, str] = ("", "")) -> list[Line]:
+    """The verdict first, then what speaks against it, then the figures that it stands on."""
     sure = result.low > 0 or result.high < 0
     better = (result.difference > 0) != (result.metric in LOWER_IS_BETTER)
     lines = wrap(result.verdict, width, "warn" if not sure else "good" if better else "bad")
     for note in result.notes:
         lines += wrap("! " + note, width, "warn")
     unit = unit_of(result.metric)
-    for side, name, value in (
-        ("A", result.name_a, result.value_a),
-        ("B", result.name_b, result.value_b),
+    for side, name, of, value in (
+        ("A", result.name_a, weights[0], result.value_a),
+        ("B", result.name_b, weights[1], result.value_b),
     ):
         line: Line = [(f"{side} ", "base" if side == "A" else "tuned")]
         line += [(f"{value_words(value, unit):>8}  ", "strong"), (one_line(name, 60), "text")]
+        if of and of not in name:  # the worker may say it in the name
+            line.append((f" {of}", "quiet"))
         lines.append(clip(line, width))
     words = f"{difference_words(result.difference, unit)} "
     interval = difference_words(result.low, unit, bare=True)

@@ -1,7 +1,7 @@
 """The scores view: a line for each measurement, with its interval; the chosen one in full below."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from workbench.protocol import MeasuredRow
     from workbench.ui.base import Base
 
-BAR = 16  # cells of an interval's bar
+BAR = 16  # cells of an interval's bar, where there is room
+FIXED = 40  # cells of a line beside the variant's name and the bar
 BESIDE = 76  # cells from which the matrix and the bins of confidence stand side by side
 
 
@@ -114,11 +115,20 @@ class ScoresView(Vertical):
                 [("F8 ", "key"), ("measures this variant on the evaluation rows", "text")],
                 [("v ", "key"), ("measures every variant", "text")],
             ]
+        if not self.bench.scoring.under_way("scores"):
+            keys: Line = [("enter ", "key"), ("its rows  ", "quiet")]
+            if sum(bool(one.key) for one, _ in self.table) > 1:
+                keys += [("alt+k ", "key"), ("compares A with B  ", "quiet")]
+                keys += [("a b ", "key"), ("mark them", "quiet")]
+            else:
+                keys += [("v ", "key"), ("measures every variant", "quiet")]
+            lines.append(clip(keys, width))
         metrics = {one.metric for one, _ in self.table if one.values}
         name = self.name_width(width)
         value = metric_words(metrics.pop()) if len(metrics) == 1 else "value"
-        head = f"    {'variant':<{name}} {'weights':<8}{clipped(value, 9):>9}  "
-        head += f"{'95 % interval':<{BAR + 18}}"
+        bar = self.bar_width(width)
+        head = f"    {'variant':<{name}} {'from':<6}{clipped(value, 9):>9}  "
+        head += f"{'95 % interval':<{bar + (bar > 0) + 17}}"
         head += "".join(f"{title:>{wide}}" for title, wide, _ in self.further(width))
         return [*lines, clip([(head, "title")], width)]
 
@@ -161,12 +171,17 @@ class ScoresView(Vertical):
 
     def name_width(self, width: int) -> int:
         longest = max((cell_len(one_line(one.name, 40)) for one, _ in self.table), default=7)
-        return max(7, min(longest, width - BAR - 40, 30))
+        return max(7, min(longest, width - FIXED, 30))
+
+    def bar_width(self, width: int) -> int:
+        """Cells of the interval's bar; 0 where there is no room for one that says something."""
+        room = min(BAR, width - FIXED - self.name_width(width))
+        return room if room >= BAR // 2 else 0
 
     def further(self, width: int) -> list[tuple[str, int, int]]:
         """Columns for which there is room: title, cells, and which it is (of the others its place
         among the metrics)."""
-        room = width - self.name_width(width) - BAR - 42
+        room = width - FIXED - self.name_width(width) - self.bar_width(width)
         metrics = max((len(one.values) for one, _ in self.table), default=1)
         names = next((one.values for one, _ in self.table if len(one.values) == metrics), [])
         columns = [("rows", 7, -1)]
@@ -195,7 +210,7 @@ class ScoresView(Vertical):
             (f"{mark} ", "strong" if set_by_hand else "quiet"),
             (f"{stale} ", "warn"),
             (label + " " * (name - cell_len(label)) + " ", "strong"),
-            (f"{one.weights:<8}", one.weights),
+            (f"{one.weights:<6}", one.weights),
         ]
         if not one.values:
             return [*line, *self.unfinished(one, job)]
@@ -204,8 +219,8 @@ class ScoresView(Vertical):
         words = interval_words(first.low, first.high, first.unit)
         line += [
             (f"{value_words(first.value, first.unit):>9}  ", "strong"),
-            *interval_bar(first.value, first.low, first.high, low, high),
-            (f" {words:<17}", "quiet"),
+            *interval_bar(first, low, high, self.bar_width(width)),
+            (f"{words:<17}", "quiet"),
         ]
         return line + [self.column(one, wide, at) for _, wide, at in self.further(width)]
 
@@ -296,9 +311,7 @@ class ScoresView(Vertical):
         else:
             lines += [[], *matrix] if matrix else []
             lines += [[], *bins] if bins else []
-        keys: Line = [("enter ", "key"), ("its rows  ", "quiet"), ("a b ", "key")]
-        keys += [("mark  ", "quiet"), ("alt+k ", "key"), ("compares A with B", "quiet")]
-        return [*lines, [], clip(keys, width)]
+        return lines
 
 
 def fact_words(one: Measurement) -> str:
@@ -313,20 +326,34 @@ def fact_words(one: Measurement) -> str:
     return " · ".join(words)
 
 
-def interval_bar(value: float, low: float, high: float, start: float, end: float) -> Line:
-    """The interval as a line, with the value as a dot, on a scale that all have in common."""
+class Interval(Protocol):
+    """A value and its 95 % interval."""
 
-    def place(one: float) -> int:
-        share = (one - start) / (end - start) if end > start else 0.0
-        return max(0, min(BAR - 1, round(share * (BAR - 1))))
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
 
-    left, dot, right = place(low), place(value), place(high)
+
+def interval_bar(one: Interval, start: float, end: float, width: int) -> Line:
+    """The interval as a line of `width` cells and a space, with the value as a dot, on a scale
+    that all have in common; nothing for no width."""
+    if width <= 0:
+        return []
+
+    def place(number: float) -> int:
+        share = (number - start) / (end - start) if end > start else 0.0
+        return max(0, min(width - 1, round(share * (width - 1))))
+
+    left, dot, right = place(one.low), place(one.value), place(one.high)
     return [
         ("·" * left, "frame"),
         ("─" * (dot - left), "accent"),
         ("●", "accent"),
         ("─" * (right - dot), "accent"),
-        ("·" * (BAR - 1 - right), "frame"),
+        ("·" * (width - 1 - right) + " ", "frame"),
     ]
 
 

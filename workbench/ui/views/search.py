@@ -10,7 +10,7 @@ from workbench.text import one_line
 from workbench.ui.measurement import interval_words, unit_of, value_words
 from workbench.ui.units import count, duration, plural
 from workbench.ui.views.compared import difference_words, p_words
-from workbench.ui.views.scores import interval_bar
+from workbench.ui.views.scores import BAR, interval_bar
 from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, wrap
 from workbench.ui.widgets.listing import Listing
 
@@ -97,7 +97,10 @@ class SearchView(Vertical):
             keys += [("alt+f ", "key"), ("searches again", "quiet")]
             lines.append(clip(keys, width))
         if desk.candidates:
-            title = f"{'':>6} {'value':>8}  {'95 % interval':<34} what was changed"
+            bar = self.bar_width(width)
+            title = (
+                f"{'':>6} {'value':>8}  {'95 % interval':<{bar + (bar > 0) + 17}} what was changed"
+            )
             lines.append(clip([(title, "title")], width))
         return lines
 
@@ -152,12 +155,14 @@ class SearchView(Vertical):
             (f"{one.index:>4} ", "strong" if best else "quiet"),
             (f"{value_words(one.value, unit):>8}  ", "strong" if best else "text"),
         ]
-        if width >= 70:
-            top = 1.0 if unit == "share" else max(c.high for c in self.desk.candidates) or 1.0
-            line += interval_bar(one.value, one.low, one.high, 0.0, top)
-            line.append((" ", "text"))
+        top = 1.0 if unit == "share" else max(c.high for c in self.desk.candidates) or 1.0
+        line += interval_bar(one, 0.0, top, self.bar_width(width))
         words = interval_words(one.low, one.high, unit)
         return [*line, (f"{words:<17} ", "quiet"), (one_line(one.what, 300), "text")]
+
+    @staticmethod
+    def bar_width(width: int) -> int:
+        return BAR if width >= 70 else 0
 
     @property
     def chosen(self) -> CandidateTried | None:
