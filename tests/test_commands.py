@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.terminal.terminal import WORKBENCH
 from workbench import __version__, runs
@@ -22,7 +24,17 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def test_version_and_help_answer(workbench: Run) -> None:
     assert workbench("--version").stdout == f"workbench {__version__}\n"
     text = workbench("--help").stdout
-    for command in ("train", "generate", "eval", "attach", "doctor", "schema", "new", "runs"):
+    for command in (
+        "train",
+        "generate",
+        "eval",
+        "optimize",
+        "attach",
+        "doctor",
+        "schema",
+        "new",
+        "runs",
+    ):
         assert f"workbench {command}" in text
         assert "usage" in workbench(command, "--help").stdout
 
@@ -68,7 +80,7 @@ def test_a_new_session_is_made_and_not_written_over(workbench: Run, tmp_path: Pa
     assert "is there already" in again.stderr
 
 
-@pytest.mark.parametrize("command", ["train", "generate", "eval"])
+@pytest.mark.parametrize("command", ["train", "generate", "eval", "optimize"])
 def test_a_wrong_session_is_one_sentence(workbench: Run, tmp_path: Path, command: str) -> None:
     (tmp_path / "bad.toml").write_text("[training]\nlora_rank = 4\n")
     done = workbench(command, "bad.toml", check=1)
@@ -101,6 +113,12 @@ def test_a_run_a_measure_and_an_answer_as_json(
     )
     assert [one["weights"] for one in measured["results"]] == ["base", "tuned"]
 
+    (compared,) = measured["comparisons"]
+    assert compared["a"] == measured["results"][0]["measurement"]
+    assert compared["difference"] == pytest.approx(
+        measured["results"][1]["value"] - measured["results"][0]["value"]
+    )
+
     (listed,) = json.loads(workbench("runs", "--json").stdout)
     assert (listed["name"], listed["state"]) == ("tiny-1", "finished")
     assert "tiny-1" in workbench("runs").stdout
@@ -111,6 +129,74 @@ def test_an_answer_alone_is_on_stdout(workbench: Run, session: Session) -> None:
     answer = json.loads(workbench("generate", "tiny", "--row", "1", "--json").stdout)
     assert done.stdout == answer["answers"][0]["text"] + "\n"
     assert "tokens/s" in done.stderr
+
+
+def test_variants_are_measured_compared_and_not_asked_twice(
+    workbench: Run, session: Session, tmp_path: Path
+) -> None:
+    other = replace(session.prompt(), name="short", template="{{ text }}")
+    sessions.save(
+        replace(session, prompts=[*session.prompts, other]), tmp_path / "sessions" / "tiny.toml"
+    )
+    words = ["eval", "tiny", "--variant", "plain", "--variant", "short", "--in-process"]
+    done = workbench(*words, "--rows", "3")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("plain  base   accuracy ")
+    assert any(line.startswith("short  base   accuracy ") for line in lines)
+    assert lines[-1].startswith("short beside plain: ")
+    again = workbench(*words, "--rows", "3")
+    assert again.stdout.count("3 known before") == 2
+    named = workbench("eval", "tiny", "--variant", "long", check=1)
+    assert "no prompt long in the session; there is plain, short" in named.stderr
+
+
+def test_several_answers_and_the_probabilities_of_their_tokens(
+    workbench: Run, session: Session
+) -> None:
+    done = workbench(
+        "generate", "tiny", "--row", "1", "--samples", "2", "--alternatives", "3", "--json"
+    )
+    answers = json.loads(done.stdout)["answers"]
+    assert [one["sample"] for one in answers] == [0, 1]
+    assert answers[0]["text"] != answers[1]["text"]
+    for answer in answers:
+        assert len(answer["detail"]) == answer["tokens"]
+        for token in answer["detail"]:
+            assert len(token["alternatives"]) == 3
+            assert token["logprob"] <= 0
+
+
+def test_a_search_adds_its_best_as_a_variant_and_ctrl_c_keeps_what_there_is(
+    workbench: Run, session: Session, tmp_path: Path
+) -> None:
+    path = tmp_path / "sessions" / "tiny.toml"
+    words = ["optimize", "tiny", "--in-process", "--rows", "12"]
+    done = workbench(*words, "--candidates", "4", "--json")
+    found = json.loads(done.stdout)
+    names = [prompt.name for prompt in sessions.load(path).prompts]
+    if found["variant"]:
+        assert names == ["plain", found["variant"]]
+        assert found["held_out"]["a"] != found["held_out"]["b"]
+    else:
+        assert names == ["plain"]
+    before = path.read_text()
+    search = subprocess.Popen(
+        [*WORKBENCH, *words, "--candidates", "500", "--no-save"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert search.stderr is not None
+    for line in search.stderr:
+        if re.match(r"\d+/500 ", line):
+            break
+    search.send_signal(signal.SIGINT)
+    out, _ = search.communicate(timeout=60)
+    assert search.returncode == 0
+    assert re.search(r"\d+ candidates in ", out)
+    assert path.read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 from workbench.protocol import (
     AnyEvent,
     AnyRequest,
+    Cancel,
     Compared,
     DatasetOpened,
     Done,
@@ -46,15 +47,24 @@ class Client:
         except queue.Empty:
             return None
 
-    def ask(self, request: AnyRequest) -> Iterator[AnyEvent]:
-        """The events that answer the request, to its last.
+    def ask(self, request: AnyRequest, stoppable: bool = False) -> Iterator[AnyEvent]:
+        """The events that answer the request, to its last. Of a `stoppable` one ctrl+c stops the
+        work and hears what came of it; a second one leaves.
 
         Raises:
             RefusedError: when it fails, or the Worker is lost.
         """
         id = self.link.send(request)
         while True:
-            event = self.events.get()
+            try:
+                event = self.events.get()
+            except KeyboardInterrupt:
+                if not stoppable:
+                    raise
+                stoppable = False
+                print("Stopping; ctrl+c again leaves at once.", file=sys.stderr, flush=True)
+                self.link.send(Cancel(target=id))
+                continue
             if isinstance(event, HostLost):
                 raise RefusedError(event.message)
             if event.request != id:

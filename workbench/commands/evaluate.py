@@ -67,7 +67,7 @@ def measure(
     )
     found = []
     with progress() as show:
-        for event in client.ask(request):
+        for event in client.ask(request, stoppable=True):
             show(event)
             if isinstance(event, Evaluated):
                 found.append(event)

@@ -39,7 +39,7 @@ def optimize(
     )
     result: Optimized | None = None
     with connected(path, in_process) as client, progress() as show:
-        for event in client.ask(request):
+        for event in client.ask(request, stoppable=True):
             show(event)
             if isinstance(event, CandidateTried):
                 print(line(event), file=sys.stderr, flush=True)
