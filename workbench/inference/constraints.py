@@ -83,36 +83,38 @@ def constraint(
     """
     if settings.constraint == "none":
         return None
+    known = guided(tokenizer, words, ends)
+    lead = " " if space else " ?" if spaced(tokenizer, known) else ""
     if settings.constraint == "labels":
-        grammar, setting = labels_grammar(labels, space), "evaluation.labels"
+        grammar, setting = labels_grammar(labels, lead), "evaluation.labels"
     elif settings.constraint == "regex":
         setting = "generation.pattern"
         if not settings.pattern:
             raise ModelError(f"{setting} is empty; write a regular expression for the answer.")
         check_pattern(settings.pattern)
-        pattern = f" (?:{settings.pattern})" if space else settings.pattern
+        pattern = f"{lead}(?:{settings.pattern})" if lead else settings.pattern
         grammar = LLMatcher.grammar_from_regex(pattern)
     else:
         setting = "generation.json_schema"
-        grammar = schema_grammar(read_schema(settings.json_schema, folder, setting), space)
-    return Constraint(grammar, guided(tokenizer, words, ends), setting)
+        grammar = schema_grammar(read_schema(settings.json_schema, folder, setting), lead)
+    return Constraint(grammar, known, setting)
 
 
-def labels_grammar(labels: Sequence[str], space: bool) -> str:
+def labels_grammar(labels: Sequence[str], lead: str) -> str:
     if not labels:
         raise ModelError(
             "An answer is to be one of the labels and there are none; set evaluation.labels."
         )
-    before = '" " ' if space else ""
+    before = f"/{lead}/ " if lead else ""
     return f"start: {before}label\nlabel: " + " | ".join(json.dumps(one) for one in labels)
 
 
-def schema_grammar(schema: Any, space: bool) -> str:
-    if not space:
+def schema_grammar(schema: Any, lead: str) -> str:
+    if not lead:
         return str(LLMatcher.grammar_from_json_schema(schema, overrides=JSON_OPTIONS))
     if isinstance(schema, dict):
         schema = {"x-guidance": JSON_OPTIONS, **schema}
-    return f'start: " " value\nvalue: %json {json.dumps(schema)}'
+    return f"start: /{lead}/ value\nvalue: %json {json.dumps(schema)}"
 
 
 def check_pattern(pattern: str) -> None:
@@ -174,6 +176,12 @@ def refusal(setting: str, message: str) -> str:
         return f"{setting}: at character {column}: {one_line(what, 150)}; correct it."
     text = one_line(what or (lines[0] if lines else "it is refused"), 200).rstrip(".")
     return f"{setting} cannot be held to: {text}; write it without that."
+
+
+def spaced(tokenizer: Any, known: LLTokenizer) -> bool:
+    """The tokenizer puts a space before a text, as sentencepiece does; decoding takes it away."""
+    ids = tokenizer("a", add_special_tokens=False)["input_ids"]
+    return bool(known.decode_bytes(ids)[:1] == b" ")
 
 
 def guided(tokenizer: Any, words: int, ends: Sequence[int]) -> LLTokenizer:

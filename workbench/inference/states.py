@@ -88,7 +88,9 @@ class States:
         positions = (self.lengths[:, None] + mask.cumsum(1) - 1).clamp_min(0)
         self.mask = torch.cat([self.mask, mask], 1)
         self.lengths = self.lengths + mask.sum(1)
-        inputs: dict[str, Any] = {"attention_mask": self.mask, "position_ids": positions}
+        inputs: dict[str, Any] = {"position_ids": positions}
+        if not bool(self.mask.all()):  # some states take a mask for what they read first only
+            inputs["attention_mask"] = self.mask
         if self.cache is None:
             self.ids = torch.cat([self.ids, ids], 1)
             inputs["position_ids"] = (self.mask.cumsum(1) - 1).clamp_min(0)
