@@ -58,9 +58,10 @@ def search(
     def draw(prompt: Prompt) -> Shots:
         return Shots(prompt, found, development.pool, folder, report, stopped)
 
-    words = wordings(start, others, settings.instructions, labels or development.labels)
-    deck = Deck(words, draw, settings.most_examples, settings.seed, settings.candidates)
-    deck.is_new(start)
+    answers = list(labels) or development.labels
+    words = wordings(start, others, settings.instructions, answers)
+    most, total = settings.most_examples, settings.candidates
+    deck = Deck(words, draw, answers, most, settings.seed, total)
     return Search(start, deck, development.order, objective, settings, on_candidate).run(stopped)
 
 
@@ -87,7 +88,9 @@ class Search:
     def run(self, stopped: threading.Event) -> Found:
         problem = ""
         try:
-            self.first = self.values = self.ledger.values(self.start, self.order)
+            outcomes = self.ledger.outcomes(self.start, self.order)
+            self.first = self.values = [one.value for one in outcomes]
+            self.deck.learn(0, self.start, outcomes, mean(self.first))
             for index in range(1, self.settings.candidates + 1):
                 if stopped.is_set():
                     raise Stopped
@@ -125,6 +128,9 @@ class Search:
             if not heat.dropped:
                 self.best, self.best_index, self.values = prompt, index, heat.values
                 seen(heat.values, best=True)
+            asked = self.order[: len(heat.values)]
+            outcomes = self.ledger.outcomes(prompt, asked)  # all of them are known
+            self.deck.learn(index, prompt, outcomes, mean(heat.values))
         self.tried += latest
 
     def told(  # noqa: PLR0917

@@ -28,6 +28,7 @@ FEW = 12  # labels that a sentence can name
 class Wording:
     prompt: Prompt
     what: str  # how it differs, in words
+    made: bool = False  # by rule; else a person worded it
 
     @property
     def typed(self) -> bool:
@@ -141,7 +142,7 @@ def made(start: Prompt, system: str, template: str, begun: str, what: str) -> Wo
     prompt = replace(
         start, system=system, template=template, answer_start=begun or start.answer_start
     )
-    return Wording(prompt, what.removeprefix(", "))
+    return Wording(prompt, what.removeprefix(", "), made=True)
 
 
 def asks(template: str) -> bool:
