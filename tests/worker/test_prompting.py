@@ -312,3 +312,17 @@ def test_a_server_that_is_down_is_one_sentence(line: Line, session: Session) -> 
     assert isinstance(failed, Failed)
     assert model.url.split("/")[2] in failed.message
     assert "Traceback" not in failed.message
+
+
+def test_a_template_with_an_error_is_told_with_line_and_column(
+    line: Line, session: Session
+) -> None:
+    broken = replace(session.prompt(), template="Review:\n  {{ text }")
+    failed = line.ask(
+        RenderPrompt(model=session.model, folder=str(line.folder), prompt=broken, values=ROW),
+        last=PromptRendered,
+    )[-1]
+    assert isinstance(failed, Failed)
+    assert "line 2, column 3" in failed.message
+    (place,) = [(one.line, one.column) for one in failed.advice if one.kind == "syntax"]
+    assert place == (1, 2)

@@ -97,9 +97,8 @@ def render(template: str, values: dict[str, Any]) -> str:
                     raise SecurityError(f"it makes more than {LARGEST:,} characters")
         return "".join(pieces)
     except jinja2.TemplateSyntaxError as error:
-        raise PromptError(
-            f"The template has an error in line {error.lineno}: {error.message}."
-        ) from None
+        what = (error.message or "").rstrip(".")
+        raise PromptError(f"The template has an error in line {error.lineno}: {what}.") from None
     except jinja2.UndefinedError as error:
         raise PromptError(unknown_variable(template, values, str(error))) from None
     except (SecurityError, TimeoutError) as error:

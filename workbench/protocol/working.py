@@ -2,6 +2,7 @@
 
 import msgspec
 
+from workbench.protocol.answers import Advice
 from workbench.protocol.base import Event, RunState
 
 
@@ -16,6 +17,7 @@ class Failed(Event):
 
     message: str
     details: str = ""
+    advice: list[Advice] = []  # of a prompt that cannot be filled: where, and what to do
 
 
 class Progress(Event):

@@ -205,7 +205,7 @@ class Browsing:
         elif event.request == self.render_request:
             self.rendered = None
             self.when_rendered.clear()
-            self.app.prompt_pane.fail(event.message)
+            self.app.prompt_pane.fail(event.message, event.advice)
         elif event.request == self.jump_request:
             self.app.tell(event.message, "warning", event.details)
         elif event.request in self.reads or event.request == self.row_request:

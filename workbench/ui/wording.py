@@ -21,19 +21,19 @@ class Wording(Shaping):
         self.push_screen(VariantsScreen(self))
 
     def action_advice(self) -> None:
-        rendered = self.browsing.rendered
-        if rendered is None:
+        advice = self.prompt_pane.advice
+        if not advice and self.browsing.rendered is None:
             self.tell(self.prompt_pane.problem or "There is no advice before the model is ready.")
             return
         from workbench.ui.screens.advice import AdviceScreen
 
         def go(chosen: str | None) -> None:
             if chosen is not None:
-                one = rendered.advice[int(chosen)]
+                one = advice[int(chosen)]
                 self.action_pane("prompt")
                 self.prompt_pane.go_to(one.where, one.line, one.column, one.length)
 
-        self.push_screen(AdviceScreen(self.session.prompt(), rendered.advice), go)
+        self.push_screen(AdviceScreen(self.session.prompt(), advice), go)
 
     def action_compare_prompts(self) -> None:
         """What differs between the variant in use and the first one."""

@@ -10,6 +10,7 @@ import msgspec
 from workbench.protocol import (
     Advice,
     Done,
+    Failed,
     FormatFound,
     InspectTokens,
     LengthsMeasured,
@@ -93,6 +94,21 @@ class PromptDesk(LatestLane):
         self.handlers = {RenderPrompt: self.render}
 
     def render(self, request: RenderPrompt, job: Job) -> None:
+        from workbench.data.prompting import PromptError
+
+        try:
+            self.fill(request, job)
+        except PromptError as error:
+            advice = self.advice(request, [])
+            placed = [one.words for one in advice if one.kind == "syntax"]
+            message = f"{placed[0]} {advice[0].why}" if placed else str(error)
+            job.tell(Failed(request=job.id, message=message, advice=advice))
+
+    def fill(self, request: RenderPrompt, job: Job) -> None:
+        """
+        Raises:
+            PromptError: where the prompt cannot be filled.
+        """
         from workbench.data import prompting
 
         native = is_native(request)

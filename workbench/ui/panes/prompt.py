@@ -7,7 +7,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import TextArea
 
-from workbench.protocol import PromptRendered
+from workbench.protocol import Advice, PromptRendered
 from workbench.session import Prompt, Session
 from workbench.text import one_line
 from workbench.ui import parts
@@ -39,6 +39,7 @@ class PromptPane(Pane):
         self.prompt = Prompt()
         self.columns: list[str] | None = None
         self.problem = ""
+        self.advice: list[Advice] = []
         self.rendered: PromptRendered | None = None
         self.native = ""
         self.milliseconds = 0.0
@@ -142,17 +143,25 @@ class PromptPane(Pane):
 
     def show_rendered(self, rendered: PromptRendered, milliseconds: float) -> None:
         self.rendered, self.milliseconds, self.problem = rendered, milliseconds, ""
-        for name, editor in self.editors.items():
-            editor.mark([one for one in rendered.advice if one.where == name])
+        self.mark(rendered.advice)
         self.redraw()
+
+    def mark(self, advice: list[Advice]) -> None:
+        """Underline the places that there is advice on."""
+        self.advice = advice
+        for name, editor in self.editors.items():
+            editor.mark([one for one in advice if one.where == name])
 
     def be_native(self, native: str) -> None:
         """The format of rows that are their own prompts; empty where the template makes them."""
         self.native = native
         self.redraw()
 
-    def fail(self, problem: str) -> None:
+    def fail(self, problem: str, advice: list[Advice] | None = None) -> None:
+        """Say why there is no prompt, and where it cannot be filled."""
         self.problem = problem
+        if advice is not None:
+            self.mark(advice)
         self.redraw()
 
     def redraw(self) -> None:
