@@ -219,6 +219,13 @@ def test_a_pool_without_a_usable_row_is_given_up_early() -> None:
     assert table.read_rows < 3_000
 
 
+def test_a_template_that_never_ends_is_tried_once() -> None:
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    made = shots(review_pool(), ExampleSettings(count=4), replace(PROMPT, template=endless))
+    with pytest.raises(prompting.PromptError, match="runs for more than"):
+        made.for_row(OTHER)
+
+
 def test_examples_make_the_prompt_that_the_model_gets() -> None:
     made = shots(review_pool(), ExampleSettings(count=2))
     found = made.for_row(OTHER)

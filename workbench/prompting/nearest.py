@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.catalogue import cache_folder
 from workbench.data import prompting
-from workbench.data.prompting import PromptError
 from workbench.prompting.drawing import drawn
 from workbench.prompting.embedding import Encoder, Report, load_encoder
 from workbench.protocol import Values
@@ -73,10 +72,7 @@ class Nearest:
         spoken = self.shots_of.spoken(values)
         if self.columns and all(name in spoken for name in self.columns):
             return "\n".join(str(spoken[name]) for name in self.columns if spoken[name] is not None)
-        try:
-            return prompting.render(self.shots_of.prompt.template, spoken)
-        except PromptError:
-            return ""
+        return self.shots_of.question(values)
 
     def shots(self, values: Values, count: int, same: Callable[["Shot"], bool]) -> list["Shot"]:
         """The nearest usable ones that are not the `same`, the most similar last."""

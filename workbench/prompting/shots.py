@@ -7,6 +7,7 @@ never an example for itself, nor is another that asks the same.
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,7 @@ Numbered = tuple[int, Values]  # a row's number in its table, from 0, and the ro
 Report = Callable[[str, float, float, str], None]
 SPARE = 8  # more rows than are asked for: one takes the place of a row that is asked itself
 LOOKED_AT = 2_000  # rows among which the answers are told apart, or usable ones are looked for
+SLOW = 1.0  # seconds in which a template that ends is filled
 MOST_ANSWERS = 50  # distinct answers above which they are free text, which nothing balances
 
 
@@ -82,6 +84,7 @@ class Shots:
         Raises:
             SourceError: where a row cannot be read.
             ModelError: where the nearest are asked for and there is no such encoder.
+            PromptError: where the template runs for too long.
             Stopped: once `stopped` is set while rows are embedded.
         """
         return [(shot.number, shot.values) for shot in self.shots_for(values, number)]
@@ -202,16 +205,25 @@ class Shots:
 
     def question(self, values: Values) -> str:
         """The user's turn for a row; empty where the row cannot fill it."""
-        try:
-            return prompting.render(self.prompt.template, self.spoken(values)).strip()
-        except PromptError:
-            return ""
+        return self.filled(self.prompt.template, values)
 
     def answer(self, values: Values) -> str:
         """The answer that an example shows; empty where the row has none."""
+        return self.filled(self.prompt.completion, values)
+
+    def filled(self, template: str, values: Values) -> str:
+        """A template filled from a row, without spaces around it; empty where the row cannot fill
+        it.
+
+        Raises:
+            PromptError: where the template runs for too long: so it would for every row.
+        """
+        begun = time.monotonic()
         try:
-            return prompting.answer(self.prompt, self.spoken(values))
+            return prompting.render(template, self.spoken(values)).strip()
         except PromptError:
+            if time.monotonic() - begun > SLOW:
+                raise
             return ""
 
     def spoken(self, values: Values) -> Values:
