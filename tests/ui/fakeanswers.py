@@ -231,9 +231,9 @@ class FakeAnswers:
             if request.id in self.cancelled:
                 break
             tried = index
-            value = 0.5 + (index * 5 % 17) / 50 if index > 1 else 0.5
-            prompt = start if index == 1 else changed(start, index)
-            better = value > best or index == 1
+            value = 0.5 + (index * 5 % 17 - 6) / 40
+            prompt = changed(start, index)
+            better = value > best
             if better:
                 best, best_prompt = value, prompt
             self.on_event(
@@ -252,7 +252,7 @@ class FakeAnswers:
                     index=index,
                     total=settings.candidates,
                     prompt=prompt,
-                    what="the prompt as it is" if index == 1 else f"{index % 9} examples",
+                    what=f"“Answer with one word.” added; {index % 9 + 2} examples",
                     value=value,
                     low=value - 0.08,
                     high=min(1.0, value + 0.07),
@@ -356,7 +356,7 @@ def token_of(word: str, index: int) -> p.Token:
 
 def changed(prompt: Prompt, index: int) -> Prompt:
     """A candidate: another instruction, more examples."""
-    examples = msgspec.structs.replace(prompt.examples, count=index % 9, seed=index)
+    examples = msgspec.structs.replace(prompt.examples, count=index % 9 + 2, seed=index)
     template = prompt.template.replace("negative?", "negative? Answer with one word.")
     return msgspec.structs.replace(prompt, template=template, examples=examples)
 

@@ -134,13 +134,11 @@ class SearchView(Vertical):
             if progress and progress.seconds_left >= 0:
                 facts += f" · {duration(progress.seconds_left)} left"
             lines.append(clip([*bar, (facts, "quiet")], width))
-        if best := desk.best:
-            first = desk.candidates[0]
-            unit_ = unit_of(self.metric)
-            words = f"best so far {value_words(best.value, unit_)}"
-            change = difference_words(best.value - first.value, unit_)
-            from_start = f" · {change} on the start" if best is not first else ""
-            lines.append(clip([(words, "good"), (from_start, "quiet")], width))
+        if last:
+            best, unit_ = desk.best, unit_of(self.metric)
+            words = f"best so far {value_words(last.best_value, unit_)}"
+            whose = f" · candidate {best.index}" if best else " · the start: none is better yet"
+            lines.append(clip([(words, "good" if best else "strong"), (whose, "quiet")], width))
         return lines
 
     # --- candidates --------------------------------------------------------------------------
