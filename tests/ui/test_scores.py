@@ -9,7 +9,7 @@ from tests.ui.fake import FakeLink
 from workbench import protocol as p
 from workbench.ui.measurement import interval_words, value_words
 from workbench.ui.views.compared import difference_words, p_words
-from workbench.ui.views.scores import BAR, interval_bar
+from workbench.ui.widgets.intervals import BAR, interval_bar
 from workbench.ui.widgets.lines import cells, clip
 
 

@@ -1,7 +1,7 @@
 """The scores view: a line for each measurement, with its interval; the chosen one in full below."""
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -18,7 +18,7 @@ from workbench.ui.measurement import (
 from workbench.ui.units import count, duration, plural
 from workbench.ui.views.record import clipped
 from workbench.ui.widgets.answer import confusion
-from workbench.ui.widgets.bars import sideways
+from workbench.ui.widgets.intervals import BAR, calibration_lines, interval_bar
 from workbench.ui.widgets.lines import Line, Lines, beside, clip, progress_bar, wrap
 from workbench.ui.widgets.listing import Listing
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from workbench.protocol import MeasuredRow
     from workbench.ui.base import Base
 
-BAR = 16  # cells of an interval's bar, where there is room
 FIXED = 40  # cells of a line beside the variant's name and the bar
 BESIDE = 76  # cells from which the matrix and the bins of confidence stand side by side
 
@@ -324,57 +323,3 @@ def fact_words(one: Measurement) -> str:
         words.append(f"{count(evaluated.left_out)} left out: too long")
     words.append(time.strftime("%d %b %H:%M", time.localtime(one.time)))
     return " · ".join(words)
-
-
-class Interval(Protocol):
-    """A value and its 95 % interval."""
-
-    @property
-    def value(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-
-
-def interval_bar(one: Interval, start: float, end: float, width: int) -> Line:
-    """The interval as a line of `width` cells and a space, with the value as a dot, on a scale
-    that all have in common; nothing for no width."""
-    if width <= 0:
-        return []
-
-    def place(number: float) -> int:
-        share = (number - start) / (end - start) if end > start else 0.0
-        return max(0, min(width - 1, round(share * (width - 1))))
-
-    left, dot, right = place(one.low), place(one.value), place(one.high)
-    return [
-        ("·" * left, "frame"),
-        ("─" * (dot - left), "accent"),
-        ("●", "accent"),
-        ("─" * (right - dot), "accent"),
-        ("·" * (width - 1 - right) + " ", "frame"),
-    ]
-
-
-def calibration_lines(bins: list[tuple[float, float, int]], width: int) -> list[Line]:
-    """How often the model is right where it is so confident; both should be the same."""
-    if not bins:
-        return []
-    wide = max(4, min(20, width - 34))
-    lines: list[Line] = [[(f"{'confident':>10}{'right':>9}{'rows':>7}", "quiet")]]
-    for confidence, right, rows in bins:
-        gap = confidence - right
-        ink = "good" if abs(gap) < 0.1 else "warn"
-        sign = "" if abs(gap) < 0.1 else " too sure" if gap > 0 else " too unsure"
-        lines.append(
-            clip(
-                [
-                    (f"{confidence * 100:8.0f} %{right * 100:7.0f} %{rows:>7,} ", "text"),
-                    (sideways(right, wide), ink),
-                    (sign, ink),
-                ],
-                width,
-            )
-        )
-    return lines

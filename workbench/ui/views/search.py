@@ -10,7 +10,7 @@ from workbench.text import one_line
 from workbench.ui.measurement import interval_words, unit_of, value_words
 from workbench.ui.units import count, duration, plural
 from workbench.ui.views.compared import difference_words, p_words
-from workbench.ui.views.scores import BAR, interval_bar
+from workbench.ui.widgets.intervals import BAR, interval_bar
 from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, wrap
 from workbench.ui.widgets.listing import Listing
 
