@@ -72,9 +72,9 @@ class Evaluate(Request):
     prompt: Prompt
     evaluation: EvaluationSettings
     generation: GenerationSettings = GenerationSettings()
-    max_length: int = 512
     weights: tuple[Weights, ...] = ("base", "tuned")
     session_path: str = ""  # whose history keeps the wording and the figures; empty: none
+    trial: bool = False  # of a few rows: history keeps the wording, and no figure of it
     numbers: list[int] = []  # of rows in the split one looks at, instead of the evaluation rows
     fresh: bool = False  # ask again for what was measured before
     retry: str = ""  # a measurement: only those of its rows that failed are asked again

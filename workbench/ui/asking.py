@@ -214,6 +214,7 @@ class Asking:
                 part.seconds_to_first = event.seconds_to_first
                 part.tokens_per_second = event.tokens_per_second
                 part.reason, part.step, part.problem = event.reason, event.step, event.problem
+                part.notes = event.notes
                 told = "".join(one.text for one in part.pieces)
                 begun = "".join(one.text for one in card.begun)
                 if begun and not part.whole and (begun + told).startswith(part.text):

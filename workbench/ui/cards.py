@@ -32,6 +32,7 @@ class Part(msgspec.Struct):
     sample: int = 0
     seed: int = -1
     problem: str = ""  # why it broke off
+    notes: list[str] = []  # what a server did not do as it was asked
     cached_tokens: int = 0  # of the prompt, that had been computed before
     pieces: list[Token] = []  # its tokens; read back from the file without their alternatives
 

@@ -52,6 +52,8 @@ class Modelling:
                 self.status, self.loading, self.problem = event.model, "", ""
                 self.app.output_pane.fail("")
                 self.app.browsing.render()
+                if event.model.note:
+                    self.app.tell(event.model.note, "warning")
             case Failed() if event.request == self.load_request:
                 self.problem, self.loading = event.message, ""
                 self.app.prompt_pane.fail(event.message)

@@ -64,8 +64,7 @@ class Scoring:
                 numbers=numbers,
                 evaluation=evaluation,
                 fresh=fresh,
-                # What a few rows come to is no figure of the variant.
-                session_path="",
+                trial=True,  # what a few rows come to is no figure of the variant
             )
             self.grid.append(self.begin(request, of, "grid"))
         self.app.show_state()
@@ -78,7 +77,6 @@ class Scoring:
             prompt=prompt,
             evaluation=session.evaluation,
             generation=session.generation_of(prompt),
-            max_length=session.training.max_length,
             session_path=str(self.app.path),
         )
 

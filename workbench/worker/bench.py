@@ -137,7 +137,7 @@ class Bench:
             rows=rows,
             dataset=data.fingerprint,
             folder=Path(request.folder),
-            session_path=request.session_path,
+            session_path="" if request.trial else request.session_path,
             shots=shots,
             same_table=rows.table is data.train.table,
             count=len(request.numbers),

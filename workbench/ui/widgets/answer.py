@@ -121,6 +121,8 @@ def answer(card: Card, name: str, looks: Looks, width: int) -> list[Line]:
         lines += text_lines(part, width)
     if part.problem:
         lines += wrap("✗ " + part.problem, width, "bad")
+    for note in part.notes:
+        lines += wrap("! " + note, width, "warn")
     return lines + joined(facts(part), width)
 
 
