@@ -54,13 +54,20 @@ class Asked:
         return sum(right) / len(right)
 
 
-def film_prompts(session: Path, rows: int, dtype: str, seed: int) -> Asked:
-    """The first `rows` evaluation rows, after 16 rows to train on that `seed` draws."""
+def film_prompts(
+    session: Path, rows: int, dtype: str, seed: int, *, model: str = "", device: str = "cpu"
+) -> Asked:
+    """The first `rows` evaluation rows, after 16 rows to train on that `seed` draws; for the
+    session's model unless another is named."""
     made, folder = sessions.load(session), sessions.workspace(session)
     data = open_dataset(made.dataset, folder, nothing)
     drawn = random.Random(seed).sample(range(len(data.train)), EXAMPLES)
     return Asked(
-        load_model(ModelSettings(name=made.model.name, dtype=dtype), folder, nothing),
+        load_model(
+            ModelSettings(name=model or made.model.name, dtype=dtype, device=device),
+            folder,
+            nothing,
+        ),
         made.named("label"),
         [data.evaluation[n] for n in range(min(rows, len(data.evaluation)))],
         [data.train[n] for n in drawn],

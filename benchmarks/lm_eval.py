@@ -7,6 +7,8 @@ torch and transformers. Both get the same text for each row, 16 examples and the
 between two labels; each is timed from the prompts as text to the last score, models loaded before.
 """
 
+# ruff: noqa: E402 - the environment comes before the libraries
+
 import argparse
 import json
 import os

@@ -11,6 +11,8 @@ edit: the first token after the last line of a prompt of 2,000 tokens was edited
 `generate`; and 16 tokens of both.
 """
 
+# ruff: noqa: E402 - the environment comes before the libraries
+
 import argparse
 import math
 import tempfile
