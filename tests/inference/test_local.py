@@ -170,6 +170,34 @@ def test_a_question_says_what_stands_before_its_answer(tiny: LoadedModel) -> Non
     assert one.question(turns, "Label: ").before == ""
 
 
+def test_labels_are_compared_in_float32_in_a_bfloat16_model(tmp_path: Path) -> None:
+    loaded = load_tiny(tmp_path, dtype="bfloat16")
+    with torch.no_grad():
+        loaded.model.lm_head.weight.mul_(40)  # so that steps between logits are large
+        question = prompts(20, 1)[0]
+        hidden = loaded.model.model(torch.tensor([question.ids])).last_hidden_state[0, -1].float()
+        exact = hidden @ loaded.model.lm_head.weight.float().T
+        rounded = loaded.model(torch.tensor([question.ids])).logits[0, -1].float()
+    labels = ["yes", "no"]
+    ids = [loaded.tokenizer(label)["input_ids"] for label in labels]
+    first = [one[0] for one in ids]
+    found = chosen(answerer(loaded), [question], [loaded.tokenizer.decode(n) for n in first])[0]
+    apart = float(exact[first[0]] - exact[first[1]])
+    assert float(found[0] - found[1]) == pytest.approx(apart, abs=1e-3)
+    assert abs(float(rounded[first[0]] - rounded[first[1]]) - apart) > 1e-3
+
+
+def test_logits_that_a_model_caps_stay_capped() -> None:
+    loaded = load_kind("gemma2")
+    loaded.model.to(torch.bfloat16)
+    loaded.model.lm_head.weight.data.mul_(10)
+    question = prompts(20, 1)[0]
+    said = alone(loaded, question.ids)[-1].log_softmax(-1)
+    found = chosen(answerer(loaded), [question], ["a", "b"])[0]
+    ids = [loaded.tokenizer(label)["input_ids"][0] for label in ("a", "b")]
+    torch.testing.assert_close(found, said[ids], atol=1e-5, rtol=0)
+
+
 def test_the_beginning_is_read_once(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     forward = type(tiny.model).forward

@@ -146,6 +146,7 @@ def rest_of_labels(states: States, labels: Sequence[list[int]], pad: int) -> tor
         there[row, :size] = 1
     given, wanted, there = (one.repeat(rows, 1) for one in (given, wanted, there))
     states.select([row for row in range(rows) for _ in range(count)])
-    found = states.extend(given, there, width).log_softmax(-1)
+    exact = [token for label in labels for token in label]
+    found = states.extend(given, there, width, exact).log_softmax(-1)
     found = found.gather(2, wanted[:, :, None].to(found.device))[:, :, 0]
     return (found * there.to(found.device)).sum(1).view(rows, count)

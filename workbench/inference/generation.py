@@ -129,13 +129,3 @@ def configuration(loaded: LoadedModel, settings: GenerationSettings) -> Generati
         use_cache=True,
         **sampling,
     )
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers from this seed inside; outside they go on as if nothing had been drawn."""
-    kind = device.type if device.type != "cpu" else "cuda"
-    devices = [device] if device.type != "cpu" else []
-    with torch.random.fork_rng(devices=devices, device_type=kind):
-        torch.manual_seed(seed)
-        yield

@@ -220,6 +220,7 @@ class LocalAnswerer:
                 act,
                 stopped,
                 room=max(map(len, labels)),
+                exact=first,
                 left=lambda one: one not in told,
             )
             together.read(work)

@@ -32,8 +32,8 @@ class Work:
     """Prompts to read, and what for.
 
     `room`: tokens that `act` adds to each prompt; `keep`: how many positions' logits each needs,
-    1 unless it is said. Where memory runs out a batch is read again in halves, without those that
-    `left` says are done.
+    1 unless it is said; `exact`: tokens whose logits are compared, see `states.forward`. Where
+    memory runs out a batch is read again in halves, without those that are not `left`.
     """
 
     prompts: Sequence[Sequence[int]]
@@ -41,6 +41,7 @@ class Work:
     stopped: threading.Event
     room: int = 0
     keep: Sequence[int] = ()
+    exact: Sequence[int] = ()
     left: Callable[[int], bool] = lambda _position: True
 
     def kept(self, position: int) -> int:
@@ -93,7 +94,7 @@ class Together:
             try:
                 states = States(self.loaded, len(batch), prefix, how)
                 rows = [work.prompts[one][begun:] for one in batch]
-                logits = states.read(rows, max(work.kept(one) for one in batch))
+                logits = states.read(rows, max(work.kept(one) for one in batch), work.exact)
                 work.act(batch, states, logits)
                 continue
             except NotSharedError:  # what a few tokens did not show
