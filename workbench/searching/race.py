@@ -15,7 +15,7 @@ from workbench.session import Prompt
 FIRST = 20  # rows of the first look
 # How many standard errors the challenger's difference may lie below zero, look by look: a good one
 # is seldom dropped early for bad luck, and a middling one does not see all rows.
-SLACK = (1.0, 0.5, 0.0)
+SLACK = (1.5, 0.75, 0.0)
 
 
 @dataclass(frozen=True)

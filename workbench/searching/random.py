@@ -25,7 +25,7 @@ from workbench.searching.objective import (
     mean,
     verdict,
 )
-from workbench.searching.race import race
+from workbench.searching.race import FIRST, race
 from workbench.searching.wordings import wordings
 from workbench.session import OptimizeSettings, Prompt
 
@@ -120,16 +120,21 @@ class Search:
             latest[:] = [self.told(index, prompt, candidate, values, best, why)]
             self.on_candidate(latest[0])
 
+        # Each race begins at other rows: else one that had luck on the first would drop them all.
+        shift = FIRST * (index - 1) % len(self.order)
+        places = [*range(shift, len(self.order)), *range(shift)]
+        order = [self.order[place] for place in places]
         try:
-            heat = race(self.ledger, prompt, self.values, self.order, seen)
+            heat = race(self.ledger, prompt, [self.values[n] for n in places], order, seen)
         except PromptError as error:  # longer than the context, refused by the chat template …
             seen([], why=str(error))
         else:
             if not heat.dropped:
-                self.best, self.best_index, self.values = prompt, index, heat.values
+                self.best, self.best_index = prompt, index
+                self.values = self.ledger.values(prompt, self.order)  # all of them are known
                 seen(heat.values, best=True)
-            asked = self.order[: len(heat.values)]
-            outcomes = self.ledger.outcomes(prompt, asked)  # all of them are known
+            asked = order[: len(heat.values)]
+            outcomes = self.ledger.outcomes(prompt, asked)
             self.deck.learn(index, prompt, outcomes, mean(heat.values))
         self.tried += latest
 
