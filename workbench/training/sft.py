@@ -159,7 +159,11 @@ def prepare(
 
 
 def encoder_for(
-    loaded: LoadedModel, data: Dataset, session: Session, max_length: int, drawing: Drawing | None = None
+    loaded: LoadedModel,
+    data: Dataset,
+    session: Session,
+    max_length: int,
+    drawing: Drawing | None = None,
 ) -> Encoder:
     """What makes examples of the dataset's rows, as the dataset pane shows them.
 

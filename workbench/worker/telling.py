@@ -64,6 +64,7 @@ def tell_answers(  # noqa: PLR0917
                 device=answerer.device,
                 sample=sample,
                 samples=samples,
+                cached_tokens=known_tokens(answerer, question),
             )
         )
 
@@ -106,3 +107,10 @@ def tell_answers(  # noqa: PLR0917
         job.tell(event)
         finished.append(event)
     return finished
+
+
+def known_tokens(answerer: "Answerer", question: "Question") -> int:
+    """Of the prompt, the tokens that were read for an earlier one."""
+    prefixes = getattr(answerer, "prefixes", None)
+    found = prefixes and prefixes.longest(answerer.fingerprint, question.ids[:-1])
+    return len(found.ids) if found else 0

@@ -132,7 +132,7 @@ class Worker(Lane):
 
         loaded = self.ready(model, Path(folder), job)
         return [
-            (weights, LocalAnswerer(loaded, weights, self.prefixes))
+            (weights, LocalAnswerer(loaded, weights, self.prefixes, Path(folder)))
             for weights in self.available(loaded, wanted)
         ]
 
