@@ -35,7 +35,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: starters
-	@set -e; for one in startup latency training imports dataset_open dataset_scan lengths; do \
+	@set -e; for one in startup latency training imports dataset_open dataset_scan lengths prompting lm_eval; do \
 	  echo "== $$one"; $(BIN)/python -m benchmarks.$$one; \
 	done
 
