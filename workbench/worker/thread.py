@@ -96,6 +96,7 @@ class Worker(Lane):
                 self.fit_adapter(model, folder)
                 return self.loaded
             self.loaded = None  # its memory is needed for the next one
+            self.prefixes.clear()
         from workbench.inference.model import load_model
 
         job.progress(f"Loading {model.name}")
@@ -207,6 +208,8 @@ class Worker(Lane):
         session = request.session
         checkpoint: Path | None = None
         self.stop_run.clear()
+        if self.kept_prefixes is not None:
+            self.kept_prefixes.clear()  # the run needs the memory, and its weights are others
         if request.run:
             runs.check_name(request.run)
         if request.resume:
