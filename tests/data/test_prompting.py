@@ -43,9 +43,9 @@ def test_an_unknown_variable_is_named_with_the_columns_there_are() -> None:
     )
 
 
-def test_a_syntax_error_names_its_line() -> None:
-    with pytest.raises(PromptError, match=r"error in line 2: "):
-        render("fine\n{{ text ", ROW)
+def test_a_syntax_error_names_its_line_and_column() -> None:
+    with pytest.raises(PromptError, match=r"error in line 2, column 4: "):
+        render("fine\nso {{ text ", ROW)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,13 @@ def test_a_syntax_error_names_its_line() -> None:
         "{{ 9 ** 9 ** 9 }}",
         '{{ "x".ljust(10**6 * 10**6) }}',
         '{{ "%1000000000d" % 1 }}',
+        "{% set all = namespace(x='x' * 1000) %}{% for i in range(60) %}"
+        "{% set all.x = all.x ~ all.x %}{% endfor %}",
+        "{% set all = namespace(x='x' * 1000) %}{% for i in range(60) %}"
+        "{% set all.x = all.x + all.x %}{% endfor %}",
+        "{{ ('x' * 10**6)|replace('x', 'y' * 10**6) }}",
+        "{{ range(99999)|join('y' * 10**6) }}",
+        "{{ [1, 2]|tojson(indent=10**6) }}",
         "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
     ],
 )
@@ -65,6 +72,19 @@ def test_a_template_without_end_is_stopped(template: str) -> None:
     with pytest.raises(PromptError, match=r"^The template is stopped: "):
         render(template, ROW)
     assert time.monotonic() - begun < 10
+
+
+def test_texts_are_joined_replaced_and_written_as_json_as_in_jinja() -> None:
+    assert (
+        render("{{ label ~ 1 ~ '!' }}{{ 1 + 2 }}{{ 'a' + label }}", ROW) == "positive1!3apositive"
+    )
+    assert render("{{ label|replace('i', 'y', 1) }} {{ 'aXbX'|replace('X', '') }}", ROW) == (
+        "posytive ab"
+    )
+    assert render("{{ ['b', 1]|join(', ') }} {{ [row]|join('', 'label') }}", ROW) == "b, 1 positive"
+    assert render("{{ {'a': [1]}|tojson }} {{ [1]|tojson(indent=2) }}", ROW) == (
+        '{"a": [1]} [\n  1\n]'
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """From a row and a prompt to the exact tokens that a model gets.
 
 Knows templates, chat templates and token ids; knows nothing of models or where rows come from.
-Templates are someone else's text: they run in Jinja's sandbox, for a limited time, to a limited
-size.
+Templates are someone else's text: they run in a sandbox (`templates`), for a limited time.
 """
 
 import difflib
@@ -17,12 +16,12 @@ from typing import Any
 
 import jinja2
 from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from workbench.data.templates import ENVIRONMENT, LARGEST, syntax_words
+from workbench.data.templates import compiled as compiled  # noqa: PLC0414 - others call it here
 from workbench.session import Prompt
 from workbench.text import one_line
 
-LARGEST = 1_000_000  # characters that a template may make; also its largest number
 SECONDS = 2.0  # that a template may run
 # After what is wrong with a row.
 ADVICE = "Correct the row, the wording or the mapping, or leave the row out."
@@ -34,44 +33,12 @@ class PromptError(Exception):
     """A prompt that cannot be filled or encoded; the text is one sentence for the person."""
 
 
+class TemplateError(PromptError):
+    """A template that no row can fill."""
+
+
 class RefusedTurnsError(PromptError):
     """A conversation that the model's chat template does not take."""
-
-
-class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, which also refuses the operators and methods that fill the memory."""
-
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        sizes = [len(one) for one in (left, right) if isinstance(one, str | list | tuple)]
-        numbers = [abs(one) for one in (left, right) if isinstance(one, int | float)]
-        if operator == "*" and sizes and numbers and sizes[0] * numbers[0] > LARGEST:
-            raise SecurityError(f"it repeats a text to more than {LARGEST:,} characters")
-        if operator == "**" and any(number > 1000 for number in numbers):
-            raise SecurityError("it raises to a power above 1,000")
-        if operator == "%" and isinstance(left, str):
-            raise SecurityError('"%" on a text is not allowed; write the parts one after another')
-        return super().call_binop(context, operator, left, right)
-
-    def call(self, context: Any, function: Any, /, *values: Any, **named: Any) -> Any:
-        # "x".ljust(10**10) and the like are one call, which no time limit can break into
-        for value in (*values, *named.values()):
-            if isinstance(value, int | float) and abs(value) > LARGEST:
-                raise SecurityError(f"it calls a method with a number above {LARGEST:,}")
-        return super().call(context, function, *values, **named)
-
-
-ENVIRONMENT = Sandbox(
-    undefined=jinja2.StrictUndefined, finalize=lambda value: "" if value is None else value
-)
-for _unbounded in ("center", "format", "indent", "batch", "slice"):
-    del ENVIRONMENT.filters[_unbounded]
-
-
-@lru_cache(maxsize=64)
-def compiled(template: str) -> jinja2.Template:
-    return ENVIRONMENT.from_string(template)
 
 
 def render(template: str, values: dict[str, Any]) -> str:
@@ -80,8 +47,9 @@ def render(template: str, values: dict[str, Any]) -> str:
     A value that is missing in the row (None) is filled as nothing.
 
     Raises:
-        PromptError: naming the line, the unknown variable and the columns there are, or what the
-            template did that is not allowed.
+        TemplateError: where no row can fill it: naming line and column, the unknown variable and
+            the columns there are, or what the template did that is not allowed.
+        PromptError: where this row cannot.
     """
     if "{" not in template:
         return template
@@ -97,16 +65,15 @@ def render(template: str, values: dict[str, Any]) -> str:
                     raise SecurityError(f"it makes more than {LARGEST:,} characters")
         return "".join(pieces)
     except jinja2.TemplateSyntaxError as error:
-        what = (error.message or "").rstrip(".")
-        raise PromptError(f"The template has an error in line {error.lineno}: {what}.") from None
+        raise TemplateError(syntax_words(template, error)) from None
     except jinja2.UndefinedError as error:
-        raise PromptError(unknown_variable(template, values, str(error))) from None
+        raise unknown_variable(template, values, str(error)) from None
     except (SecurityError, TimeoutError) as error:
-        raise PromptError(f"The template is stopped: {error}.") from None
+        raise TemplateError(f"The template is stopped: {str(error).rstrip('.')}.") from None
     except RecursionError:
-        raise PromptError("The template is stopped: it calls itself without end.") from None
+        raise TemplateError("The template is stopped: it calls itself without end.") from None
     except Exception as error:  # whatever an expression does with a value of this row
-        text = one_line(str(error), 200)
+        text = one_line(str(error), 200).rstrip(".") or type(error).__name__
         raise PromptError(f"The template cannot be filled from this row: {text}.") from None
 
 
@@ -138,19 +105,23 @@ def time_limit(seconds: float) -> Iterator[None]:
         sys.settrace(before)
 
 
-def unknown_variable(template: str, values: dict[str, Any], message: str) -> str:
-    """The sentence for an undefined variable, with what was probably meant."""
+def unknown_variable(template: str, values: dict[str, Any], message: str) -> PromptError:
+    """The error for an undefined variable, with what was probably meant."""
     from jinja2 import meta
 
     used = meta.find_undeclared_variables(ENVIRONMENT.parse(template)) - {"row"}
     columns = ", ".join(one_line(str(name), 60) for name in values) or "none"
     for name in sorted(used - set(values)):
         if not values:
-            return f'There is no row to fill "{name}" from; open a dataset that has rows.'
+            return PromptError(
+                f'There is no row to fill "{name}" from; open a dataset that has rows.'
+            )
         close = difflib.get_close_matches(name, [str(column) for column in values], 1)
         hint = f'perhaps "{one_line(close[0], 60)}" is meant; ' if close else ""
-        return f'There is no column "{name}"; {hint}the columns are: {columns}.'
-    return f"The template cannot be filled: {one_line(message, 200)}; the columns are: {columns}."
+        return TemplateError(f'There is no column "{name}"; {hint}the columns are: {columns}.')
+    return PromptError(
+        f"The template cannot be filled: {one_line(message, 200)}; the columns are: {columns}."
+    )
 
 
 def messages(

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 import jinja2
 from jinja2 import meta
 
-from workbench.data.prompting import ENVIRONMENT, PromptError, render
+from workbench.data.prompting import PromptError, render
 from workbench.data.splits import row_key
+from workbench.data.templates import ENVIRONMENT
 from workbench.protocol import Values
 from workbench.session import Prompt
 

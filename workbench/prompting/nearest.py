@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.catalogue import cache_folder
-from workbench.data import prompting
+from workbench.data.templates import ENVIRONMENT
 from workbench.prompting.drawing import drawn
 from workbench.prompting.embedding import Encoder, Report, load_encoder
 from workbench.protocol import Values
@@ -110,7 +110,7 @@ def columns_in(template: str) -> list[str]:
     from jinja2 import meta
 
     try:
-        found = sorted(meta.find_undeclared_variables(prompting.ENVIRONMENT.parse(template)))
+        found = sorted(meta.find_undeclared_variables(ENVIRONMENT.parse(template)))
     except jinja2.TemplateSyntaxError:
         return []
     return [] if "row" in found else found

@@ -64,7 +64,6 @@ FILTERS = frozenset(
         "urlencode",
         "urlize",
         "wordcount",
-        "wordwrap",
         "xmlattr",
     )
 )
@@ -104,7 +103,6 @@ GLOBALS = frozenset(
     (
         "range",
         "dict",
-        "lipsum",
         "cycler",
         "joiner",
         "namespace",

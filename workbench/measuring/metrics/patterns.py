@@ -10,14 +10,8 @@ from typing import Any
 import jinja2
 import regex  # type: ignore[import-untyped]
 
-from workbench.data.prompting import (
-    ENVIRONMENT,
-    LARGEST,
-    SECONDS,
-    PromptError,
-    time_limit,
-    unknown_variable,
-)
+from workbench.data.prompting import SECONDS, PromptError, time_limit, unknown_variable
+from workbench.data.templates import ENVIRONMENT, LARGEST
 from workbench.measuring.metrics.metric import SHORT, RowError, RowMetric
 from workbench.measuring.replies import Reply
 from workbench.text import one_line
@@ -124,7 +118,7 @@ def filled(template: str, values: dict[str, Any]) -> str:
                 if size > LARGEST:
                     break
     except jinja2.UndefinedError as error:
-        raise PromptError(unknown_variable(template, values, str(error))) from None
+        raise unknown_variable(template, values, str(error)) from None
     except Exception as error:  # whatever an expression does with a value of this row
         reason = one_line(str(error), 200)
         raise PromptError(f"evaluation.pattern cannot be filled from this row: {reason}.") from None

@@ -14,6 +14,7 @@ from jinja2 import meta, nodes
 
 from workbench.data import prompting
 from workbench.data.prompting import PromptError
+from workbench.data.templates import ENVIRONMENT
 from workbench.protocol import Advice, Values
 from workbench.session import Prompt
 from workbench.text import one_line
@@ -172,7 +173,7 @@ def shown(text: str, limit: int = 40) -> str:
 def parsed(template: str) -> nodes.Template | None:
     """A template's syntax tree; None where it has an error."""
     try:
-        return prompting.ENVIRONMENT.parse(template)
+        return ENVIRONMENT.parse(template)
     except (jinja2.TemplateSyntaxError, RecursionError):
         return None
 

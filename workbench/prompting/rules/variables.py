@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import jinja2
 from jinja2 import nodes
 
-from workbench.data import prompting
+from workbench.data.templates import compiled, syntax_place, syntax_words
 from workbench.prompting.rules.reading import (
     JINJA,
     Reading,
@@ -72,40 +72,17 @@ def syntax(text: Text) -> Iterator[Advice]:
     if "{" not in text.raw:
         return
     try:
-        prompting.compiled(text.raw)
+        compiled(text.raw)
     except jinja2.TemplateSyntaxError as error:
-        start, length = syntax_place(text, error.lineno)
-        line, column = text.place(start)
-        what = str(error.message).partition(". ")[0].rstrip(".")
         yield advice(
             text,
-            (start, length),
+            syntax_place(text.raw, error.lineno),
             ("syntax", "bad"),
-            f"The template has an error in line {line + 1}, column {column + 1}: {what}.",
+            syntax_words(text.raw, error),
             f"{UNFILLED} Correct it; a variable is written {{{{ like_this }}}}.",
         )
     except RecursionError:
         yield general(text.where, ("syntax", "bad"), "The template is nested too deeply.", UNFILLED)
-
-
-def syntax_place(text: Text, lineno: int) -> tuple[int, int]:
-    """Where in its line an error is: Jinja tells the line alone."""
-    begin = 0
-    for _ in range(lineno - 1):
-        begin = text.raw.find("\n", begin) + 1
-    end = text.raw.find("\n", begin)
-    line = text.raw[begin : end if end >= 0 else len(text.raw)]
-    for found in re.finditer(r"\{\{|\{%|\{#", line):
-        piece = re.match(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", line[found.start() :])
-        if piece is None:  # it is never closed
-            return begin + found.start(), len(line) - found.start()
-        if piece[0].startswith("{{"):
-            try:
-                prompting.compiled(piece[0])
-            except jinja2.TemplateSyntaxError:
-                return begin + found.start(), len(piece[0])
-    tag = line.find("{%")
-    return (begin + tag, len(line) - tag) if tag >= 0 else (begin, len(line))
 
 
 def refused(text: Text) -> Iterator[Advice]:
