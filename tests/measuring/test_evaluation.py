@@ -362,3 +362,50 @@ def test_rows_without_a_wording_are_measured_in_their_format_s(answerer, results
 def test_a_text_has_no_answer_to_measure_against(answerer, results) -> None:
     with pytest.raises(PromptError, match="A text has no answer to measure against; write"):
         by_format(answerer, results, [{"text": row["text"]} for row in reviews(4)], Prompt())
+
+
+def test_rows_without_a_right_answer_are_told_and_no_mistakes(answerer, results) -> None:
+    given = reviews(12)
+    given[3]["label"] = None
+    made = measure(answerer, task(selected(given), labels=["positive", "negative", ""]), results)
+    assert made.rows == 11
+    assert made.labels == ["positive", "negative"]
+    assert "1 row has no right answer, the first: row 4; left out." in made.notes
+    written = task(selected(given), metrics=["exact_match"], answer="write")
+    assert measure(answerer, written, results).rows == 11  # labels are found in the rows
+    for row in given:
+        row["label"] = None
+    with pytest.raises(PromptError, match=r"^No row has a right answer \(the first: row 1\)"):
+        measure(answerer, task(selected(given)), results)
+
+
+def test_rows_without_a_value_for_the_prompt_are_told(answerer, results) -> None:
+    given = reviews(12)
+    given[2]["text"] = given[5]["text"] = None
+    made = measure(answerer, task(selected(given)), results)
+    assert (
+        '2 rows have no value of "text", the first: row 3; the prompt has nothing in its place.'
+        in made.notes
+    )
+    shouted = replace(PROMPT, template="{{ text.upper() }}")
+    with pytest.raises(PromptError, match=r"^Row 3: The template cannot be filled: "):
+        measure(answerer, task(selected(given), shouted), results)
+
+
+def test_what_has_no_figure_is_told(answerer, results) -> None:
+    wanted = task(selected(reviews(12)), metrics=["calibration"], answer="write")
+    made = measure(answerer, wanted, results)
+    assert not made.metrics
+    assert made.notes == [
+        "There is no figure of calibration: no row has what it goes by (it takes the probability "
+        "of labels)."
+    ]
+
+
+def test_examples_that_are_gone_are_told(answerer, results) -> None:
+    given = reviews(12)
+    pool = selected(reviews(24)[12:])
+    prompt = replace(PROMPT, examples=ExampleSettings(choose="picked", count=1, rows=["3:beef"]))
+    shots = Shots(prompt, WORDING, pool, Path(), nobody_listens, threading.Event())
+    made = measure(answerer, replace_task(task(selected(given), prompt), shots=shots), results)
+    assert any(note.startswith("Examples: ") for note in made.notes), made.notes

@@ -49,7 +49,7 @@ def evaluate(
         print_result(result, several=len(prompts) > 1)
     for comparison in compared:
         print(literal(f"{comparison.name_b} beside {comparison.name_a}: {comparison.verdict}"))
-    return 1 if any(one.failed for one in found) else 0
+    return 1 if any(one.failed or not one.metrics for one in found) else 0
 
 
 def measure(
@@ -98,26 +98,20 @@ def plain(events: list[Any]) -> list[Any]:
 
 def print_result(one: Evaluated, several: bool) -> None:
     name = f"{literal(one.prompt)}  " if several else ""
-    figures = one.metrics or [
-        MetricValue(name="accuracy", value=one.value, low=one.low, high=one.high)
-    ]
     extras = [
         f"{one.left_out} left out: too long" if one.left_out else "",
         f"{one.failed} without an answer" if one.failed else "",
         f"{one.cached} known before" if one.cached else "",
     ]
     end = "".join(f", {extra}" for extra in extras if extra)
-    first = figures[0]
-    print(
-        f"{name}{one.weights:5}  {first.name} {shown(first, first.value)}  "
-        f"(95 %: {shown(first, first.low)} to {shown(first, first.high)})  "
-        f"{one.rows} rows in {duration(one.seconds)}{end}"
-    )
-    for figure in figures[1:]:
-        print(
-            f"{'':{len(name) + 7}}{figure.name} {shown(figure, figure.value)}  "
-            f"(95 %: {shown(figure, figure.low)} to {shown(figure, figure.high)})"
-        )
+    told = [
+        f"{figure.name} {shown(figure, figure.value)}  "
+        f"(95 %: {shown(figure, figure.low)} to {shown(figure, figure.high)})"
+        for figure in one.metrics
+    ] or [f"{one.metric}: no figure"]
+    print(f"{name}{one.weights:5}  {told[0]}  {one.rows} rows in {duration(one.seconds)}{end}")
+    for figure in told[1:]:
+        print(f"{'':{len(name) + 7}}{figure}")
     for note in one.notes:
         print(f"{'':{len(name) + 7}}{literal(note)}")
 

@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ from workbench.measuring.questions import (
     check_completion,
     find_labels,
     length_of,
+    missing_values,
+    with_answers,
 )
 from workbench.measuring.replies import Reply, chosen, confidence_of
 from workbench.measuring.rubric import Item
@@ -161,6 +163,11 @@ def evaluate(
         raise PromptError("There are no rows to measure on; choose another evaluation split.")
     prompt = in_use(task.found, task.prompt)
     labels = find_labels(answerer, prompt, asked, task.evaluation)
+    notes = missing_values(prompt, asked)
+    if needs_expected and asked:
+        asked, lacking = with_answers(asked, labels)
+        notes += lacking
+    task = replace(task, notes=[*task.notes, *notes])
     if task.evaluation.answer == "choose" and not labels:
         raise PromptError(
             "There are no labels to choose among; set evaluation.labels, or evaluation.answer "
@@ -353,12 +360,15 @@ def grade_all(judge: Answerer, state: Measuring, task: Task) -> None:
 
 
 def overlaps(task: Task, asked: Sequence[Asked]) -> list[str]:
-    """Warnings where rows that are measured are examples of the prompt."""
+    """Warnings where rows that are measured are examples of the prompt, or examples are missing."""
     shown: list[Values] = []
-    if task.shots is not None and task.prompt.examples.choose != "nearest":
-        shown = [shot.values for shot in task.shots.chosen[0]]
+    few: list[str] = []
+    if task.shots is not None:
+        if task.prompt.examples.choose != "nearest":
+            shown = [shot.values for shot in task.shots.chosen[0]]
+        few = [f"Examples: {problem}" for problem in task.shots.problems]
     rows = [(one.number, one.values) for one in asked]
-    return examples_overlap(task.prompt, rows, shown)
+    return [*few, *examples_overlap(task.prompt, rows, shown)]
 
 
 def summary(
@@ -386,6 +396,11 @@ def summary(
     if state.problems:
         why = next(iter(state.problems.values()))
         notes.append(f"{len(state.problems):,} rows cannot be measured, the first: {why}")
+    counted = {figure.name for figure in figures}
+    if replies and (lacking := [one for one in state.metrics if one.name not in counted]):
+        names = ", ".join(metric.name for metric in lacking)
+        why = " (it takes the probability of labels)" if lacking[0].needs == "confidence" else ""
+        notes.append(f"There is no figure of {names}: no row has what it goes by{why}.")
     notes += state.results.notes
     return Evaluated(
         weights=task.weights,

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.examples import expected_answer, prompt_ids, prompt_turns
-from workbench.data.prompting import PromptError, before_answer, encode_answer
+from workbench.data.prompting import PromptError, TemplateError, before_answer, encode_answer
 from workbench.data.selection import Selection
 from workbench.data.splits import row_key
 from workbench.data.wordings import WORDED, in_use
 from workbench.inference.answering import Answerer, Question
+from workbench.measuring.overlap import columns_in
 from workbench.protocol import FormatFound, Values
 from workbench.session import EvaluationSettings, Prompt
+from workbench.text import one_line
 
 if TYPE_CHECKING:
     from workbench.prompting.shots import Shots
@@ -75,17 +77,24 @@ def ask(
         if shots is not None:
             before = [one for _, one in shots.for_row(row, int(number) if same_table else -1)]
         try:
-            expected = expected_answer(prompt, found, row)
-        except PromptError:
-            if needs_expected:
-                raise
-            expected = ""
-        try:
+            expected = expected_of(prompt, found, row, needs_expected)
             question = question_of(answerer, prompt, found, row, before)
+        except TemplateError:
+            raise
         except PromptError as error:
             raise PromptError(f"Row {int(number) + 1:,}: {error}") from error
         asked.append(Asked(int(number), row, row_key(int(number), row), question, expected))
     return asked
+
+
+def expected_of(prompt: Prompt, found: FormatFound, values: Values, needed: bool) -> str:
+    """The right answer; empty where there is none and none is needed."""
+    try:
+        return expected_answer(prompt, found, values)
+    except PromptError:
+        if needed:
+            raise
+        return ""
 
 
 def first(rows: Selection, count: int) -> Iterator[Values]:
@@ -132,6 +141,44 @@ def check_completion(prompt: Prompt, found: FormatFound) -> None:
         )
 
 
+def with_answers(asked: Sequence[Asked], labels: Sequence[str]) -> tuple[list[Asked], list[str]]:
+    """The rows that have a right answer, and a sentence on the others. Among labels nothing is no
+    answer; a text may well be empty, a list of names that a row does not have, say.
+
+    Raises:
+        PromptError: where no row has one.
+    """
+    empty = [one for one in asked if not one.expected]
+    if not empty:
+        return list(asked), []
+    rows = f"{len(empty):,} row{'s have' if len(empty) != 1 else ' has'}"
+    which = f"the first: row {empty[0].number + 1:,}"
+    if len(empty) == len(asked):
+        raise PromptError(
+            f"No row has a right answer ({which}): the completion is filled as nothing; correct "
+            "it or the rows."
+        )
+    if labels:
+        there = [one for one in asked if one.expected]
+        return there, [f"{rows} no right answer, {which}; left out."]
+    return list(asked), [f"{rows} an empty right answer, {which}: nothing is what is expected."]
+
+
+def missing_values(prompt: Prompt, asked: Sequence[Asked]) -> list[str]:
+    """A sentence for each column of the template that has no value in some of the rows."""
+    columns = columns_in("\n".join([*(turn.content for turn in prompt.turns), prompt.template]))
+    said = []
+    for column in columns:
+        rows = [one.number + 1 for one in asked if one.values.get(column, "") is None]
+        if rows:
+            verb = "rows have" if len(rows) != 1 else "row has"
+            said.append(
+                f'{len(rows):,} {verb} no value of "{one_line(column, 60)}", the first: row '
+                f"{rows[0]:,}; the prompt has nothing in its place."
+            )
+    return said
+
+
 def find_labels(
     answerer: Answerer, prompt: Prompt, asked: Sequence[Asked], settings: EvaluationSettings
 ) -> list[str]:
@@ -142,7 +189,7 @@ def find_labels(
     """
     found = sorted({one.expected for one in asked if not one.problem} - {""})
     if settings.labels:
-        labels = list(dict.fromkeys(label.strip() for label in settings.labels))
+        labels = [one for one in dict.fromkeys(label.strip() for label in settings.labels) if one]
         if missing := [label for label in found if label not in labels]:
             raise PromptError(
                 f'evaluation.labels lacks "{missing[0][:60]}", which is the answer of a row; '
