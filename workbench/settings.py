@@ -286,7 +286,7 @@ class OptimizeSettings(Section):
         ),
     ] = "random"
     metric: Annotated[str, Meta(description="Empty: the one that decides in evaluation.")] = ""
-    candidates: Annotated[int, Meta(ge=1, description="Prompts to try, with random.")] = 24
+    candidates: Annotated[int, Meta(ge=1, description="Prompts to try, with random.")] = 30
     max_metric_calls: Annotated[int, Meta(ge=10, description="Answers to pay for, with gepa.")] = (
         1500
     )

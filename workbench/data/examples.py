@@ -194,7 +194,7 @@ def prompt_turns(
         PromptError: when the row has no such beginning.
     """
     if prompt.template.strip() or found.format == "wording":
-        return list(prompting.messages(prompt, values, examples))
+        return list(prompting.messages(wordings.in_use(found, prompt), values, examples))
     if found.format == "text":
         text = as_roles(found, values)["text"]
         return [{"role": "user", "content": text[: max(1, len(text) // 2)]}]

@@ -121,6 +121,7 @@ class Searching:
                     settings=settings,
                     on_candidate=self.tell,
                     stopped=self.job.stopped,
+                    highest=None,  # the metric is not known before the first measurement
                 )
             return random.search(
                 self.start,
