@@ -31,7 +31,6 @@ import torch
 from benchmarks.film_prompts import LABELS, Asked, film_prompts
 from benchmarks.workspace import film_reviews
 from workbench.inference.answering import Answer, Question
-from workbench.inference.choice import score_labels
 from workbench.inference.generation import configuration
 from workbench.inference.states import pad_rows
 from workbench.session import GenerationSettings
@@ -44,6 +43,8 @@ NEVER = threading.Event()
 def labels(asked: Asked) -> None:
     questions, loaded = asked.questions, asked.loaded
     ids = [loaded.tokenizer(label, add_special_tokens=False)["input_ids"] for label in LABELS]
+    assert all(len(one) == 1 for one in ids)
+    first = [one[0] for one in ids]
     found: dict[int, list[float]] = {}
     begun = time.perf_counter()
     asked.answerer.choose(questions, LABELS, found.__setitem__, NEVER)
@@ -54,7 +55,12 @@ def labels(asked: Asked) -> None:
     with loaded.answering("base"):
         for start in range(0, len(questions), BATCH):
             batch = [one.ids for one in questions[start : start + BATCH]]
-            usual += score_labels(loaded, batch, ids).tolist()
+            rows, mask = pad_rows(batch, loaded.pad_token)
+            positions = (mask.cumsum(1) - 1).clamp_min(0)
+            logits = loaded.model(
+                rows, attention_mask=mask, position_ids=positions, logits_to_keep=1
+            ).logits
+            usual += logits[:, -1].float().log_softmax(-1)[:, first].tolist()
     padded = time.perf_counter() - begun
     print(f"labels, padded batches of whole prompts: {padded:.1f} s")
     mine = [max(range(2), key=found[n].__getitem__) for n in range(len(questions))]

@@ -55,7 +55,7 @@ def test_the_line_fits_any_width(width: int) -> None:
 class Knowing(FakeLink):
     """Takes rows for messages where the wording says no template."""
 
-    def found(self, settings: Any) -> FormatFound:  # noqa: ARG002
+    def found(self, settings: Any) -> FormatFound:
         assert self.opened
         return WORDING if self.opened.prompt and self.opened.prompt.template else MESSAGES
 

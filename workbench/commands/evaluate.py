@@ -1,6 +1,7 @@
 """`workbench eval`: variants of the prompt, measured on rows that are not trained on."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from workbench.commands.generate import choose_adapter
 from workbench.commands.starting import find_session
 from workbench.protocol import Compare, Compared, Evaluate, Evaluated, MetricValue
 from workbench.session import Prompt, Session
-from workbench.text import literal
+from workbench.text import literal, one_line
+from workbench.worker.lane import RefusedError
 
 
 def evaluate(
@@ -39,17 +41,29 @@ def evaluate(
         evaluation = msgspec.convert(document, sessions.EvaluationSettings)
     session = replace(session, evaluation=evaluation)
     prompts = [session.named(name) for name in variants] or [session.prompt()]
+    found: list[Evaluated] = []
+    problems: dict[str, str] = {}
     with connected(path, in_process) as client:
-        found = [one for prompt in prompts for one in measure(client, session, path, prompt, fresh)]
+        for prompt in prompts:
+            try:
+                found += measure(client, session, path, prompt, fresh)
+            except RefusedError as error:  # the others are measured nevertheless
+                if len(prompts) == 1:
+                    raise
+                problems[prompt.name] = str(error)
         compared = compare(client, path, found)
+    failed = bool(problems) or any(one.failed or not one.metrics for one in found)
     if as_json:
-        print(json.dumps({"results": plain(found), "comparisons": plain(compared)}))
-        return 0
+        document = {"results": plain(found), "comparisons": plain(compared), "problems": problems}
+        print(json.dumps(document))
+        return int(failed)
     for result in found:
         print_result(result, several=len(prompts) > 1)
     for comparison in compared:
         print(literal(f"{comparison.name_b} beside {comparison.name_a}: {comparison.verdict}"))
-    return 1 if any(one.failed or not one.metrics for one in found) else 0
+    for name, problem in problems.items():
+        print(f"workbench: {one_line(name)}: {literal(problem)}", file=sys.stderr)
+    return int(failed)
 
 
 def measure(

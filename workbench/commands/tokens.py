@@ -3,6 +3,8 @@
 import json
 import sys
 import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -11,9 +13,13 @@ from workbench.commands.client import progress
 from workbench.commands.data import reporter
 from workbench.commands.generate import choose_prompt
 from workbench.commands.starting import find_session
-from workbench.protocol import TokensInspected
-from workbench.session import SessionError
+from workbench.protocol import FormatFound, TokensInspected
+from workbench.session import Session, SessionError
 from workbench.text import literal
+
+if TYPE_CHECKING:
+    from workbench.catalogue import Report
+    from workbench.data.examples import Examples
 
 TRAINED = ("trained", "special_trained")
 
@@ -51,13 +57,30 @@ def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
         training = replace(
             session.training, max_length=min(session.training.max_length, limit)
         )  # as the trainer does
-        encoder = Encoder(tokenizer, session.prompt(), found, training)
+        examples = rows_before(session, found, folder, report)
+        encoder = Encoder(tokenizer, session.prompt(), found, training, examples)
         seen = inspect(tokenizer, encoder, record)
     if as_json:
         print(json.dumps(as_document(number, seen), ensure_ascii=False))
         return 0
     print_tokens(number, seen)
     return 0
+
+
+def rows_before(
+    session: Session, found: FormatFound, folder: Path, report: "Report"
+) -> "Examples | None":
+    """Which rows stand before a row as the prompt's examples; None where it has none."""
+    from workbench.data.sources import open_dataset
+    from workbench.prompting.shots import Shots
+    from workbench.worker.shelf import has_examples
+
+    prompt = session.prompt()
+    if not has_examples(prompt):
+        return None
+    pool = open_dataset(session.dataset, folder, report).train
+    shots = Shots(prompt, found, pool, folder, report, threading.Event())
+    return lambda values: [row for _, row in shots.for_row(values, -1)]
 
 
 def as_document(number: int, seen: TokensInspected) -> dict[str, object]:

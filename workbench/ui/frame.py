@@ -47,10 +47,11 @@ def model(app: "WorkbenchApp", room: int) -> str:
     if not status:
         return one_line(app.session.model.name, max(1, room))
     name = one_line(status.name.rstrip("/").rsplit("/", 1)[-1], 40)
-    parts = [name, f"{status.device} {status.dtype}"]
+    parts = [name, f"{status.device} {status.dtype}".strip()]
     if status.adapter:
         parts.append(f"+ {one_line(status.adapter.rstrip('/').rsplit('/', 1)[-1], 40)}")
-    parts.append(parameters(status.parameters))
+    if status.parameters:  # a server does not say
+        parts.append(parameters(status.parameters))
     text = " · ".join(parts)
     while len(text) > room and len(parts) > 1:
         parts.pop()

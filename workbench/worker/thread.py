@@ -208,8 +208,7 @@ class Worker(Lane):
         session = request.session
         checkpoint: Path | None = None
         self.stop_run.clear()
-        if self.kept_prefixes is not None:
-            self.kept_prefixes.clear()  # the run needs the memory, and its weights are others
+        self.prefixes.clear()  # the run needs the memory, and its weights are others
         if request.run:
             runs.check_name(request.run)
         if request.resume:

@@ -36,7 +36,7 @@ PAUSE = 0.15  # seconds without another key before the worker is asked
 
 
 class ExamplesScreen(Sheet):
-    HINT = "← → changes · enter types · x removes a row · k keeps these rows · esc closes"
+    HINT = "← → enter change · x removes · k keeps these · esc closes"
     DEFAULT_CSS = """
     ExamplesScreen Listing { height: 3fr; }
     ExamplesScreen Lines { height: 2fr; border-top: solid $frame; overflow-x: hidden; }
@@ -226,8 +226,12 @@ class ExamplesScreen(Sheet):
         if self.problem:
             return wrap("✗ " + self.problem, width, "bad")
         if self.chosen is None:
-            none = parts.example_words(self.wording) == "none"
-            return [[("No examples: raise the count." if none else "…", "quiet")]]
+            if parts.example_words(self.wording) != "none":
+                return [[("…", "quiet")]]
+            words = "No examples: raise the count."
+            if self.examples.choose == "picked":
+                words = "No row is picked: alt+p picks the one that is selected in the dataset."
+            return wrap(words, width, "quiet")
         if not 0 <= self.index < len(self.chosen.rows):
             return wrap(self.chosen.words, width, "quiet")
         lines: list[Line] = []

@@ -189,5 +189,7 @@ class GridScreen(Sheet):
         if not variants or not many:
             return [[]]
         words = f"{plural(variants, 'variant')} × {plural(many, 'row')}: {count(variants * many)} "
-        words += "answers for each of the weights; what was answered before is not asked again."
+        status = self.bench.modelling.status
+        words += "answers for each of the weights" if status and status.adapter else "answers"
+        words += "; what was answered before is not asked again."
         return [[], *wrap(words, width, "quiet")]

@@ -72,7 +72,7 @@ class SearchScreen(Sheet):
         hints = {
             **HINTS,
             "reflector": f"empty: {one_line(self.session.model.name, 40)}",
-            "url": "http://localhost:8000/v1, say; empty: loaded here",
+            "url": "empty: none; else http://…/v1",
         }
         return Horizontal(
             Text(partial(label_line, words)),

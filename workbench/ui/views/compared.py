@@ -23,6 +23,7 @@ from workbench.ui.widgets.listing import Listing
 if TYPE_CHECKING:
     from workbench.ui.base import Base
 
+ROWS_SEEN = 3  # of those that changed, below the verdict, where there is room at all
 STACKED = 60  # cells, below which both answers stand one above the other
 
 
@@ -100,7 +101,12 @@ class ComparedView(Vertical):
         if result is None:
             return wrap("Nothing is compared yet; alt+k compares A with B.", width, "quiet")
         known = {one.key: one.weights for one, _ in self.bench.scoring.table()}
-        return result_lines(result, width, (known.get(result.a, ""), known.get(result.b, "")))
+        weights = (known.get(result.a, ""), known.get(result.b, ""))
+        lines = result_lines(result, width, weights)
+        height = self.listing.scrollable_content_region.height
+        if len(lines) + min(ROWS_SEEN, len(self.rows)) > height:
+            lines = result_lines(result, width, weights, short=True)
+        return lines
 
     def item(self, index: int, width: int) -> Line:
         sign, one = self.rows[index]
@@ -145,13 +151,19 @@ class ComparedView(Vertical):
         return [*lines, *blocks[0], *blocks[1]]
 
 
-def result_lines(result: Compared, width: int, weights: tuple[str, str] = ("", "")) -> list[Line]:
-    """The verdict first, then what speaks against it, then the figures that it stands on."""
+def result_lines(
+    result: Compared, width: int, weights: tuple[str, str] = ("", ""), short: bool = False
+) -> list[Line]:
+    """The verdict first, then what speaks against it, then the figures that it stands on; `short`
+    leaves out those that the verdict says too, and what lies beyond a line of its own."""
     sure = result.low > 0 or result.high < 0
     better = (result.difference > 0) != (result.metric in LOWER_IS_BETTER)
     lines = wrap(result.verdict, width, "warn" if not sure else "good" if better else "bad")
     for note in result.notes:
-        lines += wrap("! " + note, width, "warn")
+        words = "! " + note
+        lines += (
+            [clip([(one_line(words, 400), "warn")], width)] if short else wrap(words, width, "warn")
+        )
     unit = unit_of(result.metric)
     for side, name, of, value in (
         ("A", result.name_a, weights[0], result.value_a),
@@ -162,12 +174,13 @@ def result_lines(result: Compared, width: int, weights: tuple[str, str] = ("", "
         if of and of not in name:  # the worker may say it in the name
             line.append((f" {of}", "quiet"))
         lines.append(clip(line, width))
-    words = f"{difference_words(result.difference, unit)} "
-    interval = difference_words(result.low, unit, bare=True)
-    interval += f" to {difference_words(result.high, unit)}"
-    facts = f"(95 % interval {interval}) · p {p_words(result.p_value)} · {result.test} · "
-    facts += f"{metric_words(result.metric)} on {plural(result.rows, 'row')}"
-    lines += wrap("B - A  " + words + facts, width, "quiet")
+    if not short:
+        words = f"{difference_words(result.difference, unit)} "
+        interval = difference_words(result.low, unit, bare=True)
+        interval += f" to {difference_words(result.high, unit)}"
+        facts = f"(95 % interval {interval}) · p {p_words(result.p_value)} · {result.test} · "
+        facts += f"{metric_words(result.metric)} on {plural(result.rows, 'row')}"
+        lines += wrap("B - A  " + words + facts, width, "quiet")
     gained, lost = len(result.gained), len(result.lost)
     line = [(f"+ {plural(gained, 'row')} gained", "good"), ("   ", "text")]
     line += [(f"- {plural(lost, 'row')} lost", "bad"), ("   A → B", "quiet")]

@@ -10,7 +10,7 @@ from workbench.text import one_line
 from workbench.ui.measurement import Job, Measurement
 from workbench.ui.units import count, duration, percent, plural
 from workbench.ui.widgets.cells import Cell, Cells
-from workbench.ui.widgets.lines import Growing, Line, clip, spread, wrap
+from workbench.ui.widgets.lines import Growing, Line, cells, clip, spread, wrap
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 WHICH = ("all", "wrong", "differing", "failed")
 WHICH_WORDS = {
     "all": "all rows",
-    "wrong": "rows that not all have right",
-    "differing": "rows answered differently",
+    "wrong": "not all right",
+    "differing": "answered differently",
     "failed": "rows without an answer",
 }
 
@@ -33,6 +33,7 @@ class GridView(Vertical):
         self.which = "all"
         self.numbers: list[int] = []  # rows in the order in which they are shown
         self.index: dict[int, int] = {}  # number → its place
+        self.total = 0  # rows, those that are not shown included
         self.expected: dict[int, str] = {}
         self.columns: list[Measurement] = []
         self.info = Growing(self.draw_info, id="grid-info")
@@ -59,7 +60,12 @@ class GridView(Vertical):
     def subtitle(self) -> str:
         if not self.columns:
             return ""
-        return f"{plural(len(self.numbers), 'row')} × {plural(len(self.columns), 'column')}"
+        shown = count(len(self.numbers))
+        if self.which != "all":
+            shown += f" of {count(self.total)}"
+        rows = f"{shown} {'row' if shown == '1' else 'rows'}"
+        keys = "enter whole answers · g to the row · " if self.numbers else ""
+        return f"{keys}{rows} × {plural(len(self.columns), 'column')}"
 
     # --- what is in it -----------------------------------------------------------------------
 
@@ -74,7 +80,7 @@ class GridView(Vertical):
         self.info.redraw()
 
     def gather(self) -> None:
-        """The rows that are shown: as asked for, else in the order in which they came."""
+        """The rows that are shown: as asked for, else as they come, in order once all are there."""
         asked = [
             number
             for job in self.scoring.grid[:1]
@@ -84,7 +90,10 @@ class GridView(Vertical):
         self.expected = {
             number: row.expected for one in self.columns for number, row in one.rows.items()
         }
+        if not asked and not any(job.under_way for job in self.scoring.grid):
+            known.sort()
         everything = dict.fromkeys([*asked, *known])
+        self.total = len(everything)
         self.numbers = [number for number in everything if self.wanted(number)]
         self.index = {number: place for place, number in enumerate(self.numbers)}
 
@@ -109,6 +118,7 @@ class GridView(Vertical):
         for row in rows:
             self.expected[row.number] = row.expected
         for number in dict.fromkeys(new):
+            self.total += 1
             self.index[number] = len(self.numbers)
             self.numbers.append(number)
         if new:
@@ -122,7 +132,10 @@ class GridView(Vertical):
         self.redraw()
 
     def next_which(self) -> None:
-        self.show_only(WHICH[(WHICH.index(self.which) + 1) % len(WHICH)])
+        """Those that differ only where there is more than one column."""
+        ways = [which for which in WHICH if which != "differing" or len(self.columns) > 1]
+        at = ways.index(self.which) if self.which in ways else 0
+        self.show_only(ways[(at + 1) % len(ways)])
 
     @property
     def number(self) -> int:
@@ -187,6 +200,8 @@ class GridView(Vertical):
         right: Line = [("✓ right ", "good"), ("✗ wrong ", "bad")]
         if failed:
             right = [(f"! {failed} failed ", "warn"), ("x ", "key"), ("asks them again", "quiet")]
+        elif cells(left) + cells(right) >= width:
+            right = []  # the signs are known by their shapes, too
         return spread(clip(left, width), right, width)
 
     def head(self, column: int) -> tuple[Line, Line]:
@@ -208,12 +223,23 @@ class GridView(Vertical):
         elif known:
             line = [(f"∅ {sum(known) / len(known):,.2f}", "strong")]
         elif not one.rows:
-            line = [("waiting …", "quiet")]
+            line = [self.nothing(one)]
         else:
             line = [(count(len(one.rows)), "quiet")]
         if failed:
             line.append((f" !{failed}", "warn"))
         return line
+
+    def nothing(self, one: Measurement) -> tuple[str, str]:
+        """Why there is no answer of a variant."""
+        jobs = (job for job in self.scoring.grid if one in job.measurements.values())
+        match next((job.state for job in jobs), "waiting"):
+            case "failed":
+                return "✗ failed", "bad"
+            case "cancelled":
+                return "■ stopped", "warn"
+            case _:
+                return "waiting …", "quiet"
 
     def row(self, index: int) -> tuple[str, str]:
         number = self.numbers[index]

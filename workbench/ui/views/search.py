@@ -120,9 +120,7 @@ class SearchView(Vertical):
             words = "Stopping; the best so far is kept …"
         elif progress:
             words += f" · {one_line(progress.what, 60)}"
-        keys: Line = [("  esc ", "key"), ("stops and keeps the best", "quiet")]
-        room = max(10, width - 31)
-        lines.append(clip([*clip([(words, "accent")], room), *keys], width))
+        lines.append(clip([(words, "accent")], width))
         spent, budget, unit = 0.0, 0.0, "answers"
         if last and last.budget:
             spent, budget = last.spent, last.budget
@@ -139,6 +137,8 @@ class SearchView(Vertical):
             words = f"best so far {value_words(last.best_value, unit_)}"
             whose = f" · candidate {best.index}" if best else " · the start: none is better yet"
             lines.append(clip([(words, "good" if best else "strong"), (whose, "quiet")], width))
+        if not desk.stopping:
+            lines.append([("esc ", "key"), ("stops and keeps the best", "quiet")])
         return lines
 
     # --- candidates --------------------------------------------------------------------------
@@ -186,6 +186,8 @@ class SearchView(Vertical):
 
 def outcome_lines(outcome: Optimized, width: int) -> list[Line]:
     """What the best is worth on rows that the search never saw: the figure that counts."""
+    if not outcome.tried and outcome.held_out is None:
+        return wrap("It ended before the first prompt was tried.", width, "quiet")
     unit = unit_of(outcome.metric)
     held = outcome.held_out
     if held is None:

@@ -12,7 +12,7 @@ from workbench.protocol import Option, Token
 from workbench.text import literal
 from workbench.ui.units import count
 from workbench.ui.widgets.bars import sideways
-from workbench.ui.widgets.lines import Line, clip, wrap
+from workbench.ui.widgets.lines import Line, cells, clip, wrap
 
 # A probability of at least → ink, words
 BANDS = (
@@ -21,6 +21,8 @@ BANDS = (
     (0.2, "token-unsure", "≥ 20 %"),
     (0.0, "token-doubtful", "below"),
 )
+# What ↑ ↓, enter and tab do, where there is room and where there is little.
+KEY_WORDS = (("alternative", "goes on from it", "answer"), ("other", "goes on", "next"))
 
 
 def probability(logprob: float) -> float:
@@ -140,11 +142,16 @@ def panel_lines(pieces: list[Token], here: int, chosen: int, width: int, height:
 
 
 def keys(width: int, options: bool) -> Line:
-    line: Line = [("← → ", "key"), ("token  ", "quiet")]
-    if options:
-        line += [("↑ ↓ ", "key"), ("alternative  ", "quiet"), ("enter ", "key")]
-        line += [("goes on from it  ", "quiet")]
-    line += [("tab ", "key"), ("answer  ", "quiet"), ("esc ", "key"), ("back", "quiet")]
+    """The keys in full, or in as few words as there is room for."""
+    line: Line = []
+    for other, onward, answer in KEY_WORDS:
+        line = [("← → ", "key"), ("token  ", "quiet")]
+        if options:
+            line += [("↑ ↓ ", "key"), (other + "  ", "quiet")]
+            line += [("enter ", "key"), (onward + "  ", "quiet")]
+        line += [("tab ", "key"), (answer + "  ", "quiet"), ("esc ", "key"), ("back", "quiet")]
+        if cells(line) <= width:
+            break
     return clip(line, width)
 
 
