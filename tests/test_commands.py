@@ -150,6 +150,30 @@ def test_variants_are_measured_compared_and_not_asked_twice(
     assert "no prompt long in the session; there is plain, short" in named.stderr
 
 
+def test_a_variant_that_cannot_be_measured_leaves_the_others(
+    workbench: Run, session: Session, tmp_path: Path
+) -> None:
+    plain = session.prompts[0]
+    bad = replace(plain, name="bad", template="{{ text }")
+    made = replace(session, prompts=[plain, bad, replace(plain, name="third")])
+    sessions.save(made, tmp_path / "sessions" / "tiny.toml")
+    words = ["eval", "tiny", "--in-process", "--json"]
+    words += ["--variant", "plain", "--variant", "bad", "--variant", "third"]
+    told = json.loads(workbench(*words, check=1).stdout)
+    assert [one["prompt"] for one in told["results"]] == ["plain", "third"]
+    assert "error in line 1, column 1" in told["problems"]["bad"]
+    assert len(told["comparisons"]) == 1
+
+
+def test_what_has_no_figure_is_no_figure(workbench: Run, session: Session, tmp_path: Path) -> None:
+    evaluation = replace(session.evaluation, answer="write", metrics=["calibration"])
+    made = replace(session, evaluation=evaluation)
+    sessions.save(made, tmp_path / "sessions" / "tiny.toml")
+    done = workbench("eval", "tiny", "--in-process", check=1)
+    assert "calibration: no figure" in done.stdout
+    assert "accuracy" not in done.stdout
+
+
 def test_several_answers_and_the_probabilities_of_their_tokens(
     workbench: Run, session: Session
 ) -> None:

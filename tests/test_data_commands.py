@@ -5,7 +5,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench.session import Session
+from msgspec.structs import replace
+
+from workbench import session as sessions
+from workbench.data.prompting import encode_prompt
+from workbench.data.sources import open_dataset
+from workbench.inference.tokenizer import load_tokenizer
+from workbench.session import ExampleSettings, Session
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -90,6 +96,23 @@ def test_tokens_shows_what_the_trainer_gets(
         "There is no row 999"
         in workbench("tokens", "sessions/tiny.toml", "--row", "999", check=1).stderr
     )
+
+
+def test_tokens_shows_the_prompts_examples_as_the_trainer_gets_them(
+    workbench: Run, session: Session, tmp_path: Path
+) -> None:
+    shown = ExampleSettings(choose="first", count=2)
+    prompt = replace(session.prompt(), examples=shown, answer_start="It is")
+    sessions.save(replace(session, prompts=[prompt]), tmp_path / "sessions" / "tiny.toml")
+    text = workbench("tokens", "sessions/tiny.toml", "--row", "9", "--json").stdout
+    (example,) = json.loads(text)["sequences"]
+    tokenizer = load_tokenizer(session.model, tmp_path, lambda *_: None)
+    data = open_dataset(session.dataset, tmp_path, lambda *_: None)
+    first = data.train.table.take(data.train.numbers[:2])
+    (row,) = data.train.table.take([8])
+    asked = encode_prompt(tokenizer, prompt, row, first)
+    assert example["ids"][: len(asked)] == asked
+    assert example["mask"][: len(asked) + 1] == [0] * len(asked) + [1]
 
 
 def test_a_row_that_cannot_be_trained_on_ends_the_run_in_one_sentence(
