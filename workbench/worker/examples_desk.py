@@ -2,8 +2,8 @@
 
 from workbench.protocol import ChooseExamples, ExamplesChosen
 from workbench.worker.lane import Job
-from workbench.worker.prompt_desk import LatestLane
 from workbench.worker.shelf import Shelf
+from workbench.worker.tokenizer_lane import LatestLane
 
 
 class ExamplesDesk(LatestLane):

@@ -1,7 +1,6 @@
-"""Shows what a model gets: of a prompt, of a row to learn from, and how long rows are in tokens."""
+"""Shows what a model gets of a prompt, and what could be worded better."""
 
-import queue
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,72 +8,18 @@ import msgspec
 
 from workbench.protocol import (
     Advice,
-    Done,
     Failed,
     FormatFound,
-    InspectTokens,
-    LengthsMeasured,
-    MeasureLengths,
     PromptRendered,
     RenderPrompt,
-    RolesShown,
-    ShowRoles,
-    TokensInspected,
     Values,
 )
-from workbench.session import DatasetSettings, ModelSettings, Prompt, TrainingSettings
-from workbench.worker.lane import Job, Lane, RefusedError
-from workbench.worker.opened import Opened
-from workbench.worker.shelf import Shelf, has_examples
+from workbench.session import DatasetSettings, Prompt
+from workbench.worker.lane import Job
+from workbench.worker.shelf import Shelf
+from workbench.worker.tokenizer_lane import LatestLane
 
 MOST_TOKENS = 20_000  # told of one text
-
-
-class TokenizerLane(Lane):
-    """A lane with a tokenizer of its own: the model's may be in use."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        # Settings without adapter, tokenizer, tokens that the model can attend to.
-        self.loaded: tuple[ModelSettings, Any, int] | None = None
-
-    def tokenizer(self, model: ModelSettings, folder: Path, job: Job) -> tuple[Any, int]:
-        from msgspec.structs import replace
-
-        from workbench.inference.locate import locate
-        from workbench.inference.model import context_length, read_config
-        from workbench.inference.tokenizer import load_tokenizer
-
-        wanted = replace(model, adapter="")
-        if self.loaded is None or self.loaded[0] != wanted:
-            tokenizer = load_tokenizer(wanted, folder, job.progress)
-            path = locate(wanted, folder, job.progress, weights=False)
-            self.loaded = wanted, tokenizer, context_length(read_config(wanted, path), tokenizer)
-        return self.loaded[1], self.loaded[2]
-
-
-class LatestLane(TokenizerLane):
-    """Of several of a kind that wait only the latest is worth the work: one types faster."""
-
-    def work(self, job: Job) -> None:
-        latest = {(type(job.request), job.client): job}
-        ended = False
-        while True:
-            try:
-                later = self.queue.get_nowait()
-            except queue.Empty:
-                break
-            if later is None:
-                ended = True
-                break
-            key = (type(later.request), later.client)
-            if before := latest.pop(key, None):
-                before.tell(Done(request=before.id, cancelled=True))
-            latest[key] = later
-        if ended:
-            self.queue.put(None)
-        for one in latest.values():
-            super().work(one)
 
 
 def found_in_row(values: Values, dataset: DatasetSettings, prompt: Prompt) -> FormatFound:
@@ -260,122 +205,3 @@ def answer_of(request: RenderPrompt) -> str:
         return expected_answer(request.prompt, found, request.values)
     except PromptError:
         return ""
-
-
-class TokenDesk(LatestLane):
-    """Shows what the trainer gets from a row."""
-
-    def __init__(self, shelf: Shelf) -> None:
-        super().__init__("tokens")
-        self.shelf, self.opened = shelf, shelf.opened
-        self.handlers = {InspectTokens: self.inspect, ShowRoles: self.roles}
-
-    def roles(self, request: ShowRoles, job: Job) -> None:
-        from workbench.data.formats import as_roles
-        from workbench.data.prompting import PromptError
-
-        found = format_of(self.opened, job, request)
-        row: Values = {}
-        problem = found.problem
-        if not problem:
-            try:
-                row = as_roles(found, request.values)
-            except PromptError as error:
-                problem = str(error)
-        job.tell(RolesShown(request=job.id, found=found, row=row, problem=problem))
-
-    def inspect(self, request: InspectTokens, job: Job) -> None:
-        from msgspec.structs import replace
-
-        from workbench.data.examples import Encoder
-        from workbench.data.tokens import inspect
-
-        found = usable(format_of(self.opened, job, request))
-        tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
-        training = within(request.training, limit)
-        encoder = Encoder(
-            tokenizer, request.prompt, found, training, drawn(self.shelf, job, request)
-        )
-        seen: TokensInspected = inspect(tokenizer, encoder, request.values)
-        job.tell(replace(seen, request=job.id))
-
-
-class LengthDesk(TokenizerLane):
-    """Counts the tokens of many rows."""
-
-    def __init__(self, shelf: Shelf) -> None:
-        super().__init__("lengths")
-        self.shelf, self.opened = shelf, shelf.opened
-        self.handlers = {MeasureLengths: self.measure}
-
-    def measure(self, request: MeasureLengths, job: Job) -> None:
-        import numpy
-        from msgspec.structs import replace
-
-        from workbench.data.lengths import measure
-        from workbench.data.sources import Selection
-
-        opened = self.opened(job.client)
-        job.progress("waiting until the dataset is read")
-        division = opened.divided(job.stopped)
-        if division is None or job.stopped.is_set():
-            job.tell(Done(request=job.id, cancelled=True))
-            return
-        found = usable(format_of(self.opened, job, request))
-        tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
-        numbers = division.train
-        if request.view >= 0:
-            numbers = numpy.asarray(
-                opened.numbers(request.view, 0, opened.count(request.view)), dtype=numpy.int64
-            )
-        rows = Selection(opened.table, numbers)
-        made: LengthsMeasured = measure(
-            tokenizer,
-            request.prompt,
-            found,
-            within(request.training, limit),
-            rows,
-            request.rows,
-            job.stopped,
-            job.progress,
-            drawn(self.shelf, job, request),
-        )
-        job.tell(replace(made, request=job.id))
-
-
-def drawn(shelf: Shelf, job: Job, request: InspectTokens | MeasureLengths) -> Any:
-    """What draws the examples that stand before a row, for an Encoder; None: there are none."""
-    if not has_examples(request.prompt):
-        return None
-    shots = shelf.shots(job, request.prompt, request.dataset, request.folder)
-    assert shots is not None
-    return lambda values: [row for _, row in shots.for_row(values, -1)]
-
-
-def format_of(
-    opened: Callable[[Hashable], Opened],
-    job: Job,
-    request: InspectTokens | MeasureLengths | ShowRoles,
-) -> FormatFound:
-    """What the dataset's rows are taken for, with the wording and mapping of the request."""
-    from workbench.data.formats import recognise_table
-
-    return recognise_table(opened(job.client).table, request.dataset, request.prompt)
-
-
-def usable(found: FormatFound) -> FormatFound:
-    """The format, where its mapping fits.
-
-    Raises:
-        RefusedError: where it does not.
-    """
-    if found.problem:
-        raise RefusedError(found.problem)
-    return found
-
-
-def within(training: TrainingSettings, limit: int) -> TrainingSettings:
-    """No longer than the model's context, as the trainer does."""
-    from msgspec.structs import replace
-
-    return replace(training, max_length=min(training.max_length, limit))

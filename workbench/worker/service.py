@@ -60,11 +60,12 @@ from workbench.worker.data_desk import DataDesk
 from workbench.worker.endpoint_desk import EndpointDesk, is_remote
 from workbench.worker.examples_desk import ExamplesDesk
 from workbench.worker.lane import Job, Lane
-from workbench.worker.prompt_desk import LengthDesk, PromptDesk, TokenDesk
+from workbench.worker.prompt_desk import PromptDesk
 from workbench.worker.results_desk import ResultsDesk
 from workbench.worker.scan_desk import FindDesk, LookDesk
 from workbench.worker.shelf import Shelf
 from workbench.worker.thread import Worker
+from workbench.worker.token_desk import LengthDesk, TokenDesk
 
 Tell = Callable[[AnyEvent], None]
 LAST = (Done, Failed)  # events after which any request is over

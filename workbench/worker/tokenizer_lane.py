@@ -1,0 +1,56 @@
+"""Lanes with a tokenizer of their own."""
+
+import queue
+from pathlib import Path
+from typing import Any
+
+from workbench.protocol import Done
+from workbench.session import ModelSettings
+from workbench.worker.lane import Job, Lane
+
+
+class TokenizerLane(Lane):
+    """A lane with a tokenizer of its own: the model's may be in use."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        # Settings without adapter, tokenizer, tokens that the model can attend to.
+        self.loaded: tuple[ModelSettings, Any, int] | None = None
+
+    def tokenizer(self, model: ModelSettings, folder: Path, job: Job) -> tuple[Any, int]:
+        from msgspec.structs import replace
+
+        from workbench.inference.locate import locate
+        from workbench.inference.model import context_length, read_config
+        from workbench.inference.tokenizer import load_tokenizer
+
+        wanted = replace(model, adapter="")
+        if self.loaded is None or self.loaded[0] != wanted:
+            tokenizer = load_tokenizer(wanted, folder, job.progress)
+            path = locate(wanted, folder, job.progress, weights=False)
+            self.loaded = wanted, tokenizer, context_length(read_config(wanted, path), tokenizer)
+        return self.loaded[1], self.loaded[2]
+
+
+class LatestLane(TokenizerLane):
+    """Of several of a kind that wait only the latest is worth the work: one types faster."""
+
+    def work(self, job: Job) -> None:
+        latest = {(type(job.request), job.client): job}
+        ended = False
+        while True:
+            try:
+                later = self.queue.get_nowait()
+            except queue.Empty:
+                break
+            if later is None:
+                ended = True
+                break
+            key = (type(later.request), later.client)
+            if before := latest.pop(key, None):
+                before.tell(Done(request=before.id, cancelled=True))
+            latest[key] = later
+        if ended:
+            self.queue.put(None)
+        for one in latest.values():
+            super().work(one)
