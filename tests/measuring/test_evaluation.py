@@ -1,4 +1,5 @@
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -397,8 +398,8 @@ def test_what_has_no_figure_is_told(answerer, results) -> None:
     made = measure(answerer, wanted, results)
     assert not made.metrics
     assert made.notes == [
-        "There is no figure of calibration: no row has what it goes by (it takes the probability "
-        "of labels)."
+        "There is no figure of calibration: it goes by the probability of labels, and the answers "
+        "were written."
     ]
 
 
@@ -409,3 +410,19 @@ def test_examples_that_are_gone_are_told(answerer, results) -> None:
     shots = Shots(prompt, WORDING, pool, Path(), nobody_listens, threading.Event())
     made = measure(answerer, replace_task(task(selected(given), prompt), shots=shots), results)
     assert any(note.startswith("Examples: ") for note in made.notes), made.notes
+
+
+def test_answers_are_kept_while_others_of_their_batch_are_under_way(answerer, results) -> None:
+    """A process that is killed has little to ask again."""
+    kept: list[int] = []
+
+    class Slow(Counting):
+        def choose(self, questions, labels, on, stopped) -> None:
+            for position in range(len(questions)):
+                on(position, [-1.0, -2.0])
+                time.sleep(0.06)
+                with results.database.reading() as connection:
+                    kept.append(*connection.execute("select count(*) from answers").fetchone())
+
+    measure(Slow(answerer.answerer), task(selected(reviews(24))), results)
+    assert any(0 < count < 24 for count in kept)

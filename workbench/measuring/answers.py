@@ -5,6 +5,7 @@ Knows questions, answerers and a memory of answers; knows nothing of rows or met
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from workbench.inference.answering import Answer, Answerer, Question
 from workbench.session import GenerationSettings
 
 T = TypeVar("T")
+KEPT_EVERY = 0.5  # seconds between answers that come and their being kept
 CHUNK = 64  # questions between two looks at what else is asked; their prompts share a prefix
 
 
@@ -148,26 +150,45 @@ class Answers:
                 return
             self.between()
             chunk = left[start : start + CHUNK]
-            came: dict[str, Known] = {}
+            keeper = Keeper(self.memory)
 
             def on(
                 position: int,
                 made: Known,
                 chunk: Sequence[str] = chunk,
-                came: dict[str, Known] = came,
+                keeper: Keeper = keeper,
             ) -> None:
+                if made.reason == "stopped":
+                    return
                 key = chunk[position]
-                if not made.problem and made.reason != "stopped":
-                    came[key] = made
-                if made.reason != "stopped":
-                    for index in places[key]:
-                        tell(index, made)
+                if not made.problem:
+                    keeper.take(key, made)
+                for index in places[key]:
+                    tell(index, made)
 
             try:
                 ask([questions[places[key][0]] for key in chunk], on)
             finally:  # what came is not asked again, whatever happened then
-                if came:
-                    self.memory.keep(came.items())
+                keeper.flush()
+
+
+class Keeper:
+    """Keeps answers as they come, those of half a second together: a process that is killed has
+    little to ask again."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory, self.came, self.kept_at = memory, dict[str, Known](), time.monotonic()
+
+    def take(self, key: str, known: Known) -> None:
+        self.came[key] = known
+        if time.monotonic() - self.kept_at > KEPT_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        came, self.came = self.came, {}
+        if came:
+            self.memory.keep(came.items())
+        self.kept_at = time.monotonic()
 
 
 def written(answer: Answer) -> Known:

@@ -396,11 +396,11 @@ def summary(
     if state.problems:
         why = next(iter(state.problems.values()))
         notes.append(f"{len(state.problems):,} rows cannot be measured, the first: {why}")
-    counted = {figure.name for figure in figures}
-    if replies and (lacking := [one for one in state.metrics if one.name not in counted]):
-        names = ", ".join(metric.name for metric in lacking)
-        why = " (it takes the probability of labels)" if lacking[0].needs == "confidence" else ""
-        notes.append(f"There is no figure of {names}: no row has what it goes by{why}.")
+    if "calibration" in task.evaluation.metrics and replies and not bins:
+        notes.append(
+            "There is no figure of calibration: it goes by the probability of labels, and the "
+            "answers were written."
+        )
     notes += state.results.notes
     return Evaluated(
         weights=task.weights,
