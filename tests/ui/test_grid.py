@@ -138,6 +138,7 @@ async def test_failed_rows_are_said_and_asked_again_alone(bench: Bench) -> None:
         assert "! 4 failed" in screen_text(app)
         await pilot.press("w", "w", "w")
         await until(pilot, lambda: "rows without an answer" in screen_text(app))
+        assert "2 of 6 rows × 2 columns" in screen_text(app)
         assert app.output_pane.views["grid"].numbers == [2, 4]
         await pilot.press("x")
         await until(pilot, lambda: not app.scoring.under_way())
@@ -206,3 +207,36 @@ async def test_answers_from_outside_are_shown_literally_in_cells(bench: Bench) -
             await pilot.press("enter")
             await pilot.pause(0.05)
             await pilot.press("escape")
+
+
+async def test_a_variant_that_cannot_be_asked_is_not_said_to_wait(bench: Bench) -> None:
+    link = FakeLink(bench.rows)
+    app, _ = bench.open(link)
+
+    def refuse(request: p.Evaluate) -> None:
+        link.on_event(p.Failed(request=request.id, message="The template has an error."))
+
+    link.answers[p.Evaluate] = refuse
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await filled(pilot, app)
+        text = screen_text(app)
+        assert "✗ failed" in text
+        assert "waiting" not in text
+
+
+async def test_the_rows_of_one_measurement_are_in_order_and_cannot_differ(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f8")
+        await until(pilot, lambda: app.scoring.table() and not app.scoring.under_way())
+        await pilot.press("f4", "3", "enter")
+        await until(pilot, lambda: app.output_pane.view == "grid")
+        grid = app.output_pane.views["grid"]
+        assert grid.numbers == sorted(grid.numbers)
+        ways = [grid.which]
+        for _ in range(3):
+            await pilot.press("w")
+            ways.append(grid.which)
+        assert ways == ["all", "wrong", "failed", "all"]

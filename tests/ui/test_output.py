@@ -313,6 +313,9 @@ def test_the_panel_keeps_to_its_height_and_shows_the_chosen_alternative() -> Non
             assert len(lines) <= height
             text = ["".join(part for part, _ in line) for line in lines]
             assert sum(line.startswith("▸") for line in text) == 1
+            assert "".join(part for part, _ in panel_lines([token], 0, chosen, 56, 8)[-1]).endswith(
+                "esc back"
+            )
     assert "11th likeliest" in text[0]
 
 

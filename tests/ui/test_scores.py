@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.ui.conftest import Bench, ready, screen_text, until
 from tests.ui.fake import FakeLink
 from workbench import protocol as p
-from workbench.ui.measurement import interval_words, value_words
+from workbench.session import Prompt
+from workbench.ui.measurement import Measurement, interval_words, value_words
 from workbench.ui.views.compared import difference_words, p_words
 from workbench.ui.widgets.intervals import BAR, interval_bar
 from workbench.ui.widgets.lines import cells, clip
@@ -192,3 +194,46 @@ def test_figures_are_said_in_their_units() -> None:
     assert difference_words(1.2, "score") == "+1.20"
     assert p_words(0.00002) == "< 0.0001"
     assert p_words(0.0042) == "= 0.0042"
+
+
+async def test_the_rows_that_changed_are_seen_below_a_long_verdict(bench: Bench) -> None:
+    link = FakeLink(bench.rows)
+    app, _ = bench.open(link)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f4", "3", "v")
+        await measured(pilot, app)
+        await pilot.press("down", "alt+k")
+        await until(pilot, lambda: app.output_pane.view == "compared" and app.comparing.result)
+        result = app.comparing.result
+        notes = ["So many rows of either were known from earlier measurements."] * 2
+        app.comparing.result = msgspec.structs.replace(
+            result, verdict=f"{result.verdict} " * 3, notes=notes, gained=result.gained * 4
+        )
+        view = app.output_pane.views["compared"]
+        view.redraw()
+        await pilot.press("end")
+        await pilot.pause()
+        assert view.listing.count >= 4
+        assert view.listing.room >= 2
+        text = screen_text(app)
+        assert f"{view.number + 1}  negative" in text
+        assert "ctrl+t shows all of it" in text
+
+
+def test_what_was_stopped_before_the_first_row_has_no_figure() -> None:
+    prompt = Prompt(name="plain", template="{{ text }}")
+    figure = p.Figure(
+        measurement="m",
+        time=0.0,
+        weights="base",
+        model="tiny",
+        metric="accuracy",
+        value=0.0,
+        low=0.0,
+        high=1.0,
+        rows=0,
+    )
+    assert Measurement("plain", "base", prompt, figure=figure).values == []
+    figure = msgspec.structs.replace(figure, rows=3)
+    assert Measurement("plain", "base", prompt, figure=figure).values[0].value == 0.0

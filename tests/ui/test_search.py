@@ -12,6 +12,7 @@ from tests.ui.fakeprompts import version
 from workbench import protocol as p
 from workbench import session as sessions
 from workbench.session import GenerationSettings, Prompt
+from workbench.ui.views.search import outcome_lines
 
 
 async def searched(pilot: Any, app: Any) -> None:
@@ -24,7 +25,7 @@ async def test_the_sheet_says_what_it_will_do_and_keeps_what_is_typed(bench: Ben
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await pilot.press("alt+f")
-        await until(pilot, lambda: "Tries 24 prompts on 150 development rows" in screen_text(app))
+        await until(pilot, lambda: "Tries 30 prompts on 150 development rows" in screen_text(app))
         assert "measured on 25 evaluation rows, which the search" in app.screen.plan(app.session)
         await pilot.press("tab", "tab", *"9999x", "enter")
         await until(pilot, lambda: "expected" in screen_text(app))
@@ -65,7 +66,7 @@ async def test_a_search_is_followed_and_its_best_kept_as_a_variant(bench: Bench)
         await until(pilot, lambda: "best so far" in screen_text(app))
         text = screen_text(app)
         assert "● searching" in text
-        assert "of 3,600 answers" in text
+        assert "of 4,500 answers" in text
         assert "esc stops and keeps the best" in text
         await searched(pilot, app)
         text = screen_text(app)
@@ -98,10 +99,28 @@ async def test_stopping_a_search_keeps_the_best(bench: Bench) -> None:
         text = screen_text(app)
         assert "Stopped; the best so far is kept." in text
         assert "held-out rows were measured" in text
-        assert 2 < len(app.improving.candidates) < 24
+        assert 2 < len(app.improving.candidates) < 30
         await pilot.press("home", "down", "s")
         await until(pilot, lambda: len(app.session.prompts) == 3)
         assert app.session.prompt().template == app.improving.candidates[1].prompt.template
+
+
+def test_a_search_that_tried_nothing_shows_no_figures() -> None:
+    start = Prompt(name="plain", template="{{ text }}")
+    outcome = p.Optimized(
+        request=1,
+        prompt=start,
+        start=start,
+        metric="accuracy",
+        development_start=0.0,
+        development_best=0.0,
+        held_out=None,
+        tried=0,
+        seconds=14.0,
+        words="None of 0 prompts did better than the start on 0 rows.",
+    )
+    text = " ".join(part for line in outcome_lines(outcome, 70) for part, _ in line)
+    assert text == "It ended before the first prompt was tried."
 
 
 async def test_a_search_that_fails_says_why(bench: Bench) -> None:

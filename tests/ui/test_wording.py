@@ -396,6 +396,11 @@ async def test_examples_are_chosen_seen_and_kept(bench: Bench) -> None:
         await ready(pilot)
         await pilot.press("alt+x")
         await until(pilot, lambda: "No examples: raise the count." in screen_text(app))
+        for _ in ("first", "picked"):
+            await pilot.press("left")
+        await until(pilot, lambda: "No row is picked: alt+p picks" in screen_text(app))
+        for _ in ("first", "random"):
+            await pilot.press("right")
         await pilot.press("right", "down", "right", "right", "right", "left")
         await until(pilot, lambda: " row 3 " in screen_text(app))
         assert link.last(p.ChooseExamples).prompt.examples.count == 2
@@ -479,7 +484,11 @@ async def test_a_server_counts_its_tokens_itself(bench: Bench) -> None:
     def render(request: p.RenderPrompt) -> None:
         link.on_event(
             p.PromptRendered(
-                request=request.id, text="user: Hello", token_count=-1, context_length=0
+                request=request.id,
+                text="user: Hello",
+                token_count=-1,
+                context_length=0,
+                notes=["The server puts the turns into its model's own words, and counts them."],
             )
         )
 
@@ -488,6 +497,7 @@ async def test_a_server_counts_its_tokens_itself(bench: Bench) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         assert "The server counts the tokens." in screen_text(app)
+        assert "and counts them." in screen_text(app)  # the note in full
         await pilot.press("f9")
         await until(pilot, lambda: "What the server gets" in screen_text(app))
         await pilot.press("t")

@@ -64,8 +64,10 @@ class Measurement:
 
     @property
     def values(self) -> list[MetricValue]:
-        """What was measured, the metric that decides first."""
+        """What was measured, the metric that decides first; of no row at all nothing was."""
         one = self.evaluated
+        if (one or self.figure) and not self.of_rows:
+            return []
         if one is not None:
             if one.metrics:
                 return one.metrics

@@ -40,6 +40,7 @@ class ComparedView(Vertical):
         self.bench = app
         self.listing = Listing(self.head, self.item, id="compared")
         self.detail = Lines(self.draw, id="changed-row")
+        self.shortened = False
 
     def compose(self) -> ComposeResult:
         yield self.listing
@@ -57,7 +58,8 @@ class ComparedView(Vertical):
 
     @property
     def subtitle(self) -> str:
-        return "esc goes back to the scores"
+        back = "esc back to the scores"
+        return f"ctrl+t shows all of it · {back}" if self.shortened else back
 
     @property
     def rows(self) -> list[tuple[str, Changed]]:
@@ -104,7 +106,11 @@ class ComparedView(Vertical):
         weights = (known.get(result.a, ""), known.get(result.b, ""))
         lines = result_lines(result, width, weights)
         height = self.listing.scrollable_content_region.height
-        if len(lines) + min(ROWS_SEEN, len(self.rows)) > height:
+        shortened = len(lines) + min(ROWS_SEEN, len(self.rows)) > height
+        if shortened != self.shortened:
+            self.shortened = shortened
+            self.bench.call_later(self.bench.output_pane.name_view)
+        if shortened:
             lines = result_lines(result, width, weights, short=True)
         return lines
 
@@ -165,6 +171,7 @@ def result_lines(
             [clip([(one_line(words, 400), "warn")], width)] if short else wrap(words, width, "warn")
         )
     unit = unit_of(result.metric)
+    sides: list[Line] = []
     for side, name, of, value in (
         ("A", result.name_a, weights[0], result.value_a),
         ("B", result.name_b, weights[1], result.value_b),
@@ -173,8 +180,11 @@ def result_lines(
         line += [(f"{value_words(value, unit):>8}  ", "strong"), (one_line(name, 60), "text")]
         if of and of not in name:  # the worker may say it in the name
             line.append((f" {of}", "quiet"))
-        lines.append(clip(line, width))
-    if not short:
+        sides.append(line)
+    if short:
+        lines.append(clip([*sides[0], ("   ", "text"), *sides[1]], width))
+    else:
+        lines += [clip(line, width) for line in sides]
         words = f"{difference_words(result.difference, unit)} "
         interval = difference_words(result.low, unit, bare=True)
         interval += f" to {difference_words(result.high, unit)}"

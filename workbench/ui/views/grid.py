@@ -29,6 +29,7 @@ class GridView(Vertical):
 
     def __init__(self, app: "Base") -> None:
         super().__init__(id="grid-view")
+        self.bench = app
         self.scoring = app.scoring
         self.which = "all"
         self.numbers: list[int] = []  # rows in the order in which they are shown
@@ -64,7 +65,7 @@ class GridView(Vertical):
         if self.which != "all":
             shown += f" of {count(self.total)}"
         rows = f"{shown} {'row' if shown == '1' else 'rows'}"
-        keys = "enter whole answers · g to the row · " if self.numbers else ""
+        keys = "enter answers · g to the row · " if self.numbers else ""
         return f"{keys}{rows} × {plural(len(self.columns), 'column')}"
 
     # --- what is in it -----------------------------------------------------------------------
@@ -129,7 +130,7 @@ class GridView(Vertical):
 
     def show_only(self, which: str) -> None:
         self.which = which
-        self.redraw()
+        self.bench.output_pane.redraw_view("grid")
 
     def next_which(self) -> None:
         """Those that differ only where there is more than one column."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FIXED = 40  # cells of a line beside the variant's name and the bar
 BESIDE = 76  # cells from which the matrix and the bins of confidence stand side by side
+MESSAGE_LINES = 5  # of one that says why a measurement came to nothing
 
 
 class ScoresView(Vertical):
@@ -146,7 +147,7 @@ class ScoresView(Vertical):
                     words += f" · {duration(progress.seconds_left)} left"
             if len(jobs) > 1:
                 words += f" · then {plural(len(jobs) - 1, 'variant')}"
-            keys: Line = [("  esc ", "key"), ("stops", "quiet")]
+            keys: Line = [] if job.stopping else [("  esc ", "key"), ("stops", "quiet")]
             line: Line = clip([("● " + one_line(words, 200), "accent")], width - 11)
             lines.append([*line, *keys])
             if progress and progress.total > 0:
@@ -154,7 +155,10 @@ class ScoresView(Vertical):
                 lines.append(progress_bar(share, min(40, width), "accent"))
         for name, message, state in self.messages():
             ink = "bad" if state == "failed" else "warn"
-            lines += wrap(f"{'✗' if state == 'failed' else '■'} {name}: {message}", width, ink)[:3]
+            said = wrap(f"{'✗' if state == 'failed' else '■'} {name}: {message}", width, ink)
+            lines += said[:MESSAGE_LINES]
+            if len(said) > MESSAGE_LINES:
+                lines[-1] = clip([*lines[-1], (" …", ink)], width)
         return lines
 
     def messages(self) -> list[tuple[str, str, str]]:
@@ -228,7 +232,8 @@ class ScoresView(Vertical):
         if job and job.under_way:
             words = f"{one.done:,} of {one.total:,}" if one.total else "waiting …"
             return [(words, "accent")]
-        state = "stopped" if job and job.state == "cancelled" else "not measured"
+        stopped = job.state == "cancelled" if job and job.request else one.figure is not None
+        state = "stopped" if stopped else "not measured"
         return [(f"{state} after {plural(one.done, 'row')}", "warn")]
 
     @staticmethod

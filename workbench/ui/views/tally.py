@@ -25,15 +25,19 @@ def tally_lines(pane: "PromptPane", width: int, height: int) -> list[Line]:
     lines = [first_line(rendered, pane.session, pane.milliseconds, width)]
     if height > 2 and rendered.parts:
         lines.append(parts_line(rendered, width))
+    elif height > 2 and rendered.notes:  # of a server, which counts by itself: room for its note
+        return [*lines, *problem_lines(" ".join(rendered.notes), width, height - 1, "!", "warn")]
     return [*lines, last_line(pane, rendered, width)]
 
 
-def problem_lines(problem: str, width: int, height: int) -> list[Line]:
-    lines = wrap(problem, width - 2, "bad")
+def problem_lines(
+    problem: str, width: int, height: int, sign: str = "✗", ink: str = "bad"
+) -> list[Line]:
+    lines = wrap(problem, width - 2, ink)
     if len(lines) > height:
         rest = " ".join(text for line in lines[height - 1 :] for text, _ in line)
-        lines = [*lines[: height - 1], clip([(rest, "bad")], width - 2)]
-    return [[("✗ " if not i else "  ", "bad"), *line] for i, line in enumerate(lines)]
+        lines = [*lines[: height - 1], clip([(rest, ink)], width - 2)]
+    return [[(f"{sign} " if not i else "  ", ink), *line] for i, line in enumerate(lines)]
 
 
 def first_line(rendered: PromptRendered, session: Session, milliseconds: float, width: int) -> Line:
