@@ -10,11 +10,20 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from workbench.inference.model import LoadedModel
 from workbench.inference.states import base_model
 from workbench.protocol import Weights
 
+STEPPED = [0]  # how often any optimizer of this process took a step
+
+
+def stepped(*_given: object) -> None:
+    STEPPED[0] += 1
+
+
+register_optimizer_step_post_hook(stepped)
 ADAPTERS: WeakKeyDictionary[Any, tuple[list[tuple[int, int]], str]] = WeakKeyDictionary()
 
 
@@ -46,8 +55,10 @@ def adapter_fingerprint(loaded: LoadedModel) -> str:
         for name, one in loaded.model.named_parameters()
         if "lora_" in name or "modules_to_save" in name
     ]
-    # Each write in place raises the version; other tensors lie elsewhere.
+    # Each write in place raises the version, but those of a fused optimizer; other tensors lie
+    # elsewhere.
     versions = [(one.data_ptr(), one._version) for _, one in tensors]
+    versions.append((STEPPED[0], 0))
     known = ADAPTERS.get(loaded.model)
     if known and known[0] == versions:
         return known[1]
