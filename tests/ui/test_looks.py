@@ -187,6 +187,25 @@ def shown(card: Card, width: int) -> list[str]:
     return ["".join(part for part, _ in line).rstrip() for line in card_lines(card, width)]
 
 
+async def test_the_editors_cursor_is_seen_in_sixteen_colours(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual turns the colours of the cursor round once more, which hides it on black."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("COLORTERM", raising=False)
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        assert app.theme == "terminal-16"
+        await pilot.press("f3")
+        editor = app.prompt_pane.editors["template"]
+        cursor = editor.get_component_styles("text-area--cursor")
+        assert not cursor.text_style.reverse
+        assert cursor.background != cursor.color
+        quiet = editor.get_component_styles("text-area--placeholder").color
+        assert quiet.ansi == 8  # else what could be typed looks as if it had been
+
+
 def test_a_blank_answer_is_told_in_words() -> None:
     card = Card(row=0, expected="positive", state="finished")
     card.parts["base"] = Part(text="\n" * 40, tokens=40, reason="length")

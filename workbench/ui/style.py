@@ -7,6 +7,8 @@ Sheet { align: center middle; background: $background 60%; }
     scrollbar-color-hover: $quiet; scrollbar-color-active: $quiet;
     scrollbar-background-hover: $background; scrollbar-background-active: $background;
     scrollbar-corner-color: $background; }
+TextArea .text-area--placeholder, Input > .input--placeholder { color: $quiet; }
+TextArea:ansi .text-area--cursor { text-style: none; }
 Bar { height: 1; }
 #header, #footer { background: $bar; }
 #tabs { display: none; }

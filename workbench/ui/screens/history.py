@@ -23,7 +23,7 @@ class HistoryScreen(Sheet):
     """The result is "take" where the version `taken` is to be the variant's text again, "new"
     where it is to be a variant of its own."""
 
-    HINT = "enter takes it back · n as a new variant · v text or diff · a of all variants · esc"
+    HINT = "enter takes it back · n as a variant · v diff · a all · esc closes"
     DEFAULT_CSS = """
     HistoryScreen > #sheet { width: 92%; max-width: 130; height: 92%; }
     HistoryScreen Listing { height: 2fr; }
