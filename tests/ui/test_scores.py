@@ -237,3 +237,15 @@ def test_what_was_stopped_before_the_first_row_has_no_figure() -> None:
     assert Measurement("plain", "base", prompt, figure=figure).values == []
     figure = msgspec.structs.replace(figure, rows=3)
     assert Measurement("plain", "base", prompt, figure=figure).values[0].value == 0.0
+
+
+async def test_the_focus_goes_along_to_the_scores(bench: Bench) -> None:
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f4", "f8")
+        await measured(pilot, app)
+        assert app.focused is app.output_pane.views["scores"].listing
+        await pilot.press("enter")
+        await until(pilot, lambda: app.output_pane.view == "grid")
+        assert app.output_pane.has_focus_within

@@ -59,9 +59,12 @@ class OutputPane(Pane):
             view.display = False  # until it is its turn: it must not be seen beside the other
             self.views[name] = view
             await self.mount(view)
+        held = self.has_focus_within
         self.view = name
         for other, view in self.views.items():
             view.display = other == name
+        if held:
+            self.go()  # else the focus is lost with the view that is hidden
         self.tabs.redraw()
         self.redraw_view(name)
 

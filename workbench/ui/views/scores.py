@@ -305,6 +305,8 @@ class ScoresView(Vertical):
         if evaluated.failed:
             words = f"{plural(evaluated.failed, 'row')} got no answer. "
             lines.append([("! " + words, "warn"), ("x ", "key"), ("asks them again", "quiet")])
+        if not evaluated.rows:
+            return lines
         matrix = confusion(evaluated.labels, evaluated.confusion, width)
         bins = calibration_lines(evaluated.calibration, width)
         if matrix and bins and width >= BESIDE:
