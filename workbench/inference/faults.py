@@ -212,7 +212,12 @@ def status_fault(  # noqa: PLR0911  # one for each thing that a person can do ab
 
 
 def wrong_key(settings: ModelSettings, code: int, where: str, quoted: str) -> str:
-    name = settings.api_key_env or "model.api_key_env"
+    name = settings.api_key_env
+    if not name:
+        return (
+            f"{where} wants a key{quoted}; set model.api_key_env to the name of the environment "
+            "variable that holds it."
+        )
     if not os.environ.get(settings.api_key_env, "").strip():
         return (
             f"{where} wants a key and there is none{quoted}; put it into the environment variable "

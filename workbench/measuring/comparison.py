@@ -269,7 +269,8 @@ def known_before(a: Measurement, b: Measurement) -> list[str]:
     total = [len(one.rows) for one in (a, b)]
     if known in ([0, 0], total):
         return []
-    return [
-        f"{known[0]:,} of {total[0]:,} and {known[1]:,} of {total[1]:,} answers were known from "
-        "earlier measurements."
+    parts = [
+        f"{count:,} of {of:,} of {name}" if count else f"none of {name}"
+        for count, of, name in zip(known, total, names(a, b), strict=True)
     ]
+    return [f"Answers known from earlier measurements: {parts[0]}, {parts[1]}."]

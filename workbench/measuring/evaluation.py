@@ -196,7 +196,8 @@ def evaluate(
     made = summary(state, task, answerer, labels, time.monotonic() - begun)
     left_out = len(asked) - len(fitting)
     made = msgspec.structs.replace(made, left_out=left_out, split=task.split)
-    results.finish(id, made, complete=not listener.stopped.is_set())
+    if state.replies:  # what was stopped before its first answer has no figure
+        results.finish(id, made, complete=not listener.stopped.is_set())
     return made
 
 

@@ -93,6 +93,7 @@ class Measured:
 
         def take(place: int, known: Known) -> None:
             replies[place] = reply_of(asked[place], known, self.labels or [], {}, place)
+            self.listener.report("measuring a prompt", len(replies), len(asked), "rows")
 
         answers = Answers(self.results, self.listener.stopped, self.listener.between)
         questions = [one.question for one in asked]

@@ -243,8 +243,9 @@ class Doing(Measuring):
             inside = self.output_pane.answers.card is not None
             what = "the answer with the cursor" if inside else "the newest answer"
             text = self.output_pane.answers.answer()
-        elif pane == "prompt" and self.browsing.rendered:
-            what, text = "the exact prompt", self.browsing.rendered.text
+        elif pane == "prompt":
+            rendered = self.browsing.rendered
+            what, text = "the exact prompt", rendered.text if rendered else ""
         elif self.browsing.values is not None:
             what = f"row {self.session.layout.row + 1:,}"
             text = msgspec.json.encode(self.browsing.values).decode()

@@ -91,9 +91,11 @@ class Bench:
             notes = tuning_notes(request, rows, weights, adapter, job)
             task = replace(self.task(request, job, data, rows, weights), notes=notes)
             listener = self.listener(job, weights, task.split)
-            yield evaluate(
+            made = evaluate(
                 answerer, task, results, listener, judge=lambda: self.judge(request, job)
             )
+            if not (job.stopped.is_set() and made.rows == made.failed == 0):
+                yield made
 
     def listener(self, job: Job, weights: Weights, split: str = "") -> "Listener":
         """Tells the rows of a measurement as they come."""

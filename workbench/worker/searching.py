@@ -163,8 +163,15 @@ class Searching:
             drawn += 1
             question = answerer.question([{"role": "user", "content": text}])
             settings = replace(generation, seed=self.settings.seed + drawn)
-            answer = answerer.stream(question, settings, lambda *_: None, self.job.stopped)
-            return answer.text
+            told = 0
+
+            def follow(_text: str, count: int, _tokens: object) -> None:
+                nonlocal told
+                told += count
+                self.job.progress("wording it anew", told, REFLECTION_TOKENS, "tokens")
+
+            self.job.progress("reading the mistakes", 0, 0)
+            return answerer.stream(question, settings, follow, self.job.stopped).text
 
         return reflect
 
