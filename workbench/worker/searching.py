@@ -46,6 +46,7 @@ class Searching:
         self.session, self.folder = request.session, Path(request.folder)
         self.settings, self.start = request.session.optimize, request.session.prompt()
         self.model = self.session.model_of(self.start)
+        self.metric = ""  # the one that the search goes by
 
     def run(self, data: "Dataset") -> None:
         """
@@ -55,7 +56,7 @@ class Searching:
         from workbench.searching.measured import deciding
 
         begun = time.monotonic()
-        evaluation = deciding(self.settings.metric, self.session.evaluation)
+        deciding(self.settings.metric, self.session.evaluation)  # before the model is loaded
         weights, answerer = self.answerer(self.model)
         found = self.search(data, answerer)
         best = replace(found.prompt, name=self.name_of(found.prompt))
@@ -72,7 +73,7 @@ class Searching:
                 request=self.job.id,
                 prompt=best if found.prompt != found.start else self.start,
                 start=self.start,
-                metric=evaluation.metrics[0] if evaluation.metrics else "",
+                metric=self.metric,
                 development_start=found.start_value,
                 development_best=found.value,
                 held_out=held_out,
@@ -137,6 +138,7 @@ class Searching:
                 stopped=self.job.stopped,
             )
         finally:
+            self.metric = objective.metric.name if objective.metric else ""
             objective.close()
 
     def tell(self, tried: CandidateTried) -> None:
