@@ -4,30 +4,23 @@ Knows rows, answerers, metrics and the store; knows nothing of the Worker or the
 """
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import msgspec
 
 from workbench.data.prompting import PromptError
-from workbench.data.selection import Selection
 from workbench.data.wordings import in_use
 from workbench.inference.answering import Answerer
-from workbench.measuring.answers import Answers, Known
-from workbench.measuring.judge import Grade
-from workbench.measuring.judging import grade_items, task_of
-from workbench.measuring.metrics import Calibration, Metric, choose_metrics, confusion, score
+from workbench.measuring.answering import Measuring, answer_all, grade_all
+from workbench.measuring.metrics import Calibration, Metric, choose_metrics, confusion
 from workbench.measuring.metrics import check as check_metrics
 from workbench.measuring.metrics import figure as figure_of
 from workbench.measuring.overlap import examples_overlap
 from workbench.measuring.questions import (
     UNEXPECTED,
     Asked,
-    Report,
     ask,
     check_completion,
     find_labels,
@@ -35,87 +28,12 @@ from workbench.measuring.questions import (
     missing_values,
     with_answers,
 )
-from workbench.measuring.replies import Reply, chosen, confidence_of
-from workbench.measuring.rubric import Item
-from workbench.measuring.store import About, Results, StoredRow
-from workbench.protocol import Evaluated, FormatFound, MeasuredRow, Values, Weights
-from workbench.session import EvaluationSettings, GenerationSettings, ModelSettings, Prompt
+from workbench.measuring.store import About, Results
+from workbench.measuring.task import Listener, Task
+from workbench.protocol import Evaluated, Values
+from workbench.session import Prompt
 
-if TYPE_CHECKING:
-    from workbench.prompting.shots import Shots
-
-KEPT_AT_ONCE = 32  # rows written to the store together
-
-
-def nothing() -> None:
-    return None
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is measured, and on which rows."""
-
-    prompt: Prompt
-    model: ModelSettings
-    weights: Weights
-    evaluation: EvaluationSettings
-    generation: GenerationSettings
-    found: FormatFound
-    rows: Selection
-    dataset: str  # fingerprint of where the rows come from
-    folder: Path
-    session_path: str = ""
-    shots: "Shots | None" = None
-    same_table: bool = False  # the rows stand in the table that examples are drawn from
-    split: str = ""  # of the rows, where it is not the one looked at
-    count: int = 0  # rows; 0: as the evaluation says
-    fresh: bool = False
-    step: int = -1
-    notes: Sequence[str] = ()  # what the person should know, such as rows that overlap
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Who is told, and who may stop it."""
-
-    stopped: threading.Event
-    report: Report
-    # measurement, rows that have come, how many there are, of how many
-    rows: Callable[[str, list[MeasuredRow], int, int], None] = lambda *_: None
-    between: Callable[[], None] = nothing  # called between chunks: others may be served
-
-
-@dataclass
-class Measuring:
-    """A measurement under way: replies by position, and what is still to be kept and told."""
-
-    id: str
-    results: Results
-    metrics: list[Metric]
-    asked: list[Asked]
-    listener: Listener
-    replies: dict[int, Reply] = field(default_factory=dict)
-    scores: dict[int, dict[str, float]] = field(default_factory=dict)
-    problems: dict[int, str] = field(default_factory=dict)  # where a metric cannot measure a row
-    waiting: list[StoredRow] = field(default_factory=list)
-
-    def take(self, position: int, reply: Reply) -> None:
-        """A row is known: score it, and keep and tell it a little later."""
-        values, problem = score(self.metrics, reply)
-        self.replies[position], self.scores[position] = reply, values
-        if problem:
-            self.problems[position] = problem
-        self.waiting.append(StoredRow(reply=reply, scores=values, problem=reply.problem or problem))
-        if len(self.waiting) >= KEPT_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self.waiting:
-            return
-        rows, self.waiting = self.waiting, []
-        self.results.add_rows(self.id, rows)
-        told = [row.told(self.metrics[0].name) for row in rows]
-        self.listener.rows(self.id, told, len(self.replies), len(self.asked))
+__all__ = ["Listener", "Task", "evaluate"]
 
 
 def evaluate(
@@ -253,111 +171,6 @@ def same_as(task: Task, answerer: Answerer, asked: Sequence[Asked]) -> str:
         task.prompt.name,
     ]
     return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()[:40]
-
-
-def answer_all(
-    answerer: Answerer, state: Measuring, task: Task, labels: list[str], chooses: bool
-) -> None:
-    """Ask all rows; each is scored as its answer comes."""
-    listener = state.listener
-    answers = Answers(state.results, listener.stopped, listener.between, task.fresh)
-    likelihoods = ask_likelihoods(answerer, answers, state)
-    total, what = len(state.asked), f"measuring {task.prompt.name}, {task.weights}"
-    listener.report(what, 0, total, "rows")
-
-    def take(position: int, known: Known) -> None:
-        state.take(position, reply_of(state.asked[position], known, labels, likelihoods, position))
-        listener.report(what, len(state.replies), total, "rows")
-
-    questions = [one.question for one in state.asked]
-    if chooses:
-        answers.choose(answerer, questions, labels, take)
-    else:
-        answers.write(answerer, questions, generation_for(answerer, task, labels), labels, take)
-
-
-def generation_for(answerer: Answerer, task: Task, labels: Sequence[str]) -> GenerationSettings:
-    """How answers are written: held to the labels where a server could not choose among them."""
-    if labels and task.evaluation.answer != "write" and not answerer.scores:
-        return msgspec.structs.replace(task.generation, constraint="labels")
-    return task.generation
-
-
-def ask_likelihoods(answerer: Answerer, answers: Answers, state: Measuring) -> dict[int, Known]:
-    """How probable the expected answers are, where a metric wants to know."""
-    if not any(metric.needs == "likelihood" for metric in state.metrics):
-        return {}
-    found: dict[int, Known] = {}
-    total = len(state.asked)
-
-    def take(position: int, known: Known) -> None:
-        found[position] = known
-        state.listener.report("reading expected answers", len(found), total, "rows")
-
-    answers.likelihood(
-        answerer,
-        [one.question for one in state.asked],
-        [one.expected for one in state.asked],
-        take,
-    )
-    return found
-
-
-def reply_of(
-    asked: Asked, known: Known, labels: Sequence[str], likelihoods: dict[int, Known], position: int
-) -> Reply:
-    """What is known of a row once its answer has come."""
-    answer, confidence = known.text.strip(), None
-    problem = known.problem
-    if known.scores is not None and not known.scores:
-        problem = problem or "The model gave no probability for any label."
-    elif known.scores:
-        answer, confidence = labels[chosen(known.scores)], confidence_of(known.scores)
-    likelihood = likelihoods.get(position)
-    return Reply(
-        number=asked.number,
-        expected=asked.expected,
-        answer=answer,
-        values=asked.values,
-        key=asked.key,
-        label_logprobs=known.scores,
-        confidence=confidence,
-        logprob=likelihood.logprob if likelihood and likelihood.tokens else None,
-        tokens=likelihood.tokens if likelihood else 0,
-        problem=problem,
-        cached=known.cached,
-    )
-
-
-def grade_all(judge: Answerer, state: Measuring, task: Task) -> None:
-    """Have the answers graded, and score their rows again."""
-    there = [position for position, reply in state.replies.items() if not reply.problem]
-    items = [
-        Item(
-            task_of(task.prompt, task.found, state.asked[position].values),
-            state.replies[position].answer,
-            state.replies[position].expected,
-        )
-        for position in there
-    ]
-
-    def tell(place: int, given: Grade) -> None:
-        reply = state.replies[there[place]]
-        value = None if given.value is None else float(given.value)
-        state.take(there[place], msgspec.structs.replace(reply, grade=value, problem=given.problem))
-
-    listener = state.listener
-    grade_items(
-        judge,
-        items,
-        task.evaluation.judge,
-        state.results,
-        fresh=task.fresh,
-        report=listener.report,
-        stopped=listener.stopped,
-        between=listener.between,
-        tell=tell,
-    )
 
 
 def overlaps(task: Task, asked: Sequence[Asked]) -> list[str]:

@@ -5,8 +5,9 @@ Knows answerers, rows and metrics; knows nothing of how a search chooses its pro
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
+import msgspec
 import numpy
 from msgspec.structs import replace
 
@@ -16,23 +17,22 @@ from workbench.data.selection import Selection
 from workbench.data.wordings import in_use
 from workbench.inference.answering import Answerer
 from workbench.inference.errors import ModelError
+from workbench.measuring.answering import reply_of
 from workbench.measuring.answers import Answers, Known
-from workbench.measuring.evaluation import Listener, reply_of
 from workbench.measuring.metrics import Metric, choose_metrics, score
 from workbench.measuring.questions import Asked, ask, find_labels, length_of
 from workbench.measuring.replies import Reply
 from workbench.measuring.store import Results
+from workbench.measuring.task import Listener
 from workbench.prompting.shots import Shots, examples_wanted
 from workbench.protocol import FormatFound
 from workbench.searching.development import Development
 from workbench.searching.objective import Outcome
 from workbench.session import EvaluationSettings, GenerationSettings, Prompt
-
-if TYPE_CHECKING:
-    from workbench.session import Metric as MetricName
+from workbench.session import Metric as MetricName
 
 # Figures of all rows together, and what stands for them on a single row.
-INSTEAD: dict[str, "MetricName"] = {
+INSTEAD: dict[str, MetricName] = {
     "macro_f1": "accuracy",
     "matthews": "accuracy",
     "calibration": "accuracy",
@@ -46,8 +46,6 @@ def deciding(wanted: str, evaluation: EvaluationSettings) -> EvaluationSettings:
     Raises:
         PromptError: where a search cannot go by it.
     """
-    import msgspec
-
     names = [wanted] if wanted else list(evaluation.metrics[:1])
     names = [INSTEAD.get(name, name) for name in names]
     if names and names[0] in UNSUITED:
@@ -58,8 +56,11 @@ def deciding(wanted: str, evaluation: EvaluationSettings) -> EvaluationSettings:
     document = {**msgspec.to_builtins(evaluation), "metrics": names}
     try:
         return msgspec.convert(document, EvaluationSettings)
-    except msgspec.ValidationError as error:
-        raise PromptError(f'optimize.metric: "{wanted}" is no metric ({error}).') from None
+    except msgspec.ValidationError:
+        known = ", ".join(get_args(MetricName))
+        raise PromptError(
+            f'optimize.metric: there is no metric "{wanted}"; there is {known}.'
+        ) from None
 
 
 class Measured:

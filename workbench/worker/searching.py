@@ -67,7 +67,9 @@ class Searching:
             and (found.prompt != found.start)
         ):
             held_out = self.held_out(data, weights, best)
-        words = found.words if not found.problem else f"{found.words} {found.problem}"
+        words = " ".join(filter(None, [found.words, found.problem]))
+        if data.evaluation is None:
+            words += " No rows are held out to measure it on: name an evaluation_split."
         self.job.tell(
             Optimized(
                 request=self.job.id,
