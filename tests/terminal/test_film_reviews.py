@@ -18,7 +18,7 @@ def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 
 
     # look: the rows, their count, the selected one in full
     screen.until(r"9,\d\d\d rows · 1,\d\d\d for evaluation")
-    screen.until(r"\d+ tokens of 8,192", 120)
+    screen.until(r"\d+ tokens · \S+ % of 8,192", 120)
     screen.press("f2", "down", "down", "down")
     screen.until(r"\n.?\s+4 ▸")
 

@@ -20,7 +20,7 @@ from workbench.worker.place import living
 
 def train(screen: Terminal, folder: Path, step: int = 3) -> None:
     """Start a run from the keyboard, and wait until it has done some steps."""
-    screen.until(r"\d+ tokens of \d", 120)
+    screen.until(r"\d+ tokens · \S+ % of \d", 120)
     screen.press("f7")
     screen.still()
     screen.press("enter")
@@ -75,7 +75,7 @@ def test_a_killed_worker_is_started_anew_and_the_run_resumes(
     os.kill(about["pid"], signal.SIGKILL)
     screen.until("(?i)worker was killed")
     screen.until("⚡ interrupted")
-    screen.until(r"\d+ tokens of \d")  # the new one has the prompt again
+    screen.until(r"\d+ tokens · \S+ % of \d")  # the new one has the prompt again
     folder = tmp_path / "runs" / "tiny-1"
     reached = runs.status(folder).step
     screen.press("ctrl+r")
@@ -151,7 +151,7 @@ def test_hostile_text_is_shown_literally(terminal: Open, session: Session, tmp_p
     )
     sessions.save(session, tmp_path / "sessions" / "tiny.toml")
     screen = terminal("sessions/tiny.toml")
-    screen.until(r"\d+ tokens of \d", 120)
+    screen.until(r"\d+ tokens · \S+ % of \d", 120)
     screen.press("f5")
     screen.until("tokens/s", 60)
     answers = (tmp_path / "answers" / "tiny.jsonl").read_text()
@@ -180,7 +180,7 @@ def test_nothing_that_native_code_prints_reaches_the_screen(
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     screen = terminal("sessions/tiny.toml")
-    screen.until(r"\d+ tokens of \d", 120)
+    screen.until(r"\d+ tokens · \S+ % of \d", 120)
     screen.press("f5")
     screen.until("tokens/s", 60)
     screen.still(2)
@@ -207,7 +207,7 @@ def test_an_error_of_our_own_is_one_sentence_and_the_session_is_saved(
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     screen = terminal("sessions/tiny.toml")
-    screen.until(r"\d+ tokens of \d", 120)
+    screen.until(r"\d+ tokens · \S+ % of \d", 120)
     screen.press("f3", "ctrl+end")
     os.write(screen.fd, b" typed last")
     screen.until("typed last")
@@ -237,7 +237,7 @@ def test_a_large_paste_with_escapes_in_it_is_text_at_once(
     terminal: Open, session: Session, tmp_path: Path
 ) -> None:
     screen = terminal("sessions/tiny.toml")
-    screen.until(r"\d+ tokens of \d", 120)
+    screen.until(r"\d+ tokens · \S+ % of \d", 120)
     screen.press("f3")
     pasted = "\x1b[31mred\x1b[0m and\x1bOQ more\n" * 2000
     data = f"\x1b[200~{pasted}\x1b[201~".encode()

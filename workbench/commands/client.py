@@ -1,11 +1,14 @@
 """A command's conversation with the Worker: ask, and hear what comes until it is over."""
 
 import queue
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from workbench.protocol import (
@@ -55,25 +58,38 @@ class Client:
             RefusedError: when it fails, or the Worker is lost.
         """
         id = self.link.send(request)
-        while True:
-            try:
+        with self.stopping(id) if stoppable else nullcontext():
+            while True:
                 event = self.events.get()
-            except KeyboardInterrupt:
-                if not stoppable:
-                    raise
-                stoppable = False
-                print("Stopping; ctrl+c again leaves at once.", file=sys.stderr, flush=True)
-                self.link.send(Cancel(target=id))
-                continue
-            if isinstance(event, HostLost):
-                raise RefusedError(event.message)
-            if event.request != id:
-                continue
-            if isinstance(event, Failed):
-                raise RefusedError(event.message)
-            yield event
-            if isinstance(event, LAST):
-                return
+                if isinstance(event, HostLost):
+                    raise RefusedError(event.message)
+                if event.request != id:
+                    continue
+                if isinstance(event, Failed):
+                    raise RefusedError(event.message)
+                yield event
+                if isinstance(event, LAST):
+                    return
+
+    @contextmanager
+    def stopping(self, id: int) -> Iterator[None]:
+        """The first ctrl+c gives the request up, wherever it comes; the second is as ever."""
+        before = signal.getsignal(signal.SIGINT)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            signal.signal(signal.SIGINT, before)
+            # In a thread: what was interrupted may hold the locks of the link and of stderr.
+            threading.Thread(target=self.give_up, args=(id,)).start()
+
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def give_up(self, id: int) -> None:
+        self.link.send(Cancel(target=id))
+        print("Stopping; ctrl+c again leaves at once.", file=sys.stderr, flush=True)
 
     def answer(self, request: AnyRequest) -> AnyEvent:
         """The last event that answers the request; progress is shown meanwhile."""
