@@ -201,6 +201,11 @@ class ExampleSettings(Section):
         str, Meta(description="The encoder by which rows are near: a starter, a folder, a hub id.")
     ] = "minilm-l6"
 
+    @property
+    def wanted(self) -> int:
+        """How many are asked for; picked ones are as many as are picked."""
+        return len(self.rows) if self.choose == "picked" else self.count
+
 
 class Prompt(Section):
     """One wording of the task: a variant. Turns made from a row, and the answer expected for it."""

@@ -73,10 +73,9 @@ def rows_before(
     """Which rows stand before a row as the prompt's examples; None where it has none."""
     from workbench.data.sources import open_dataset
     from workbench.prompting.shots import Shots
-    from workbench.worker.shelf import has_examples
 
     prompt = session.prompt()
-    if not has_examples(prompt):
+    if not prompt.examples.wanted:
         return None
     pool = open_dataset(session.dataset, folder, report).train
     shots = Shots(prompt, found, pool, folder, report, threading.Event())

@@ -21,7 +21,7 @@ from workbench.data.splits import row_key
 from workbench.prompting import picked
 from workbench.prompting.drawing import drawn
 from workbench.protocol import FormatFound, Values
-from workbench.session import ExampleSettings, Prompt
+from workbench.session import Prompt
 
 if TYPE_CHECKING:
     from workbench.prompting.nearest import Nearest
@@ -44,11 +44,6 @@ class Shot:
     answer: str
 
 
-def examples_wanted(settings: ExampleSettings) -> int:
-    """How many examples a prompt asks for; picked rows are as many as are picked."""
-    return len(settings.rows) if settings.choose == "picked" else settings.count
-
-
 class Shots:
     """The examples of a prompt, of rows of a `pool` (those that are trained on).
 
@@ -69,7 +64,7 @@ class Shots:
         self.folder, self.report, self.stopped = folder, report, stopped
         worded = found.format in wordings.WORDED
         self.prompt = wordings.in_use(found, prompt) if worded else prompt
-        self.count = examples_wanted(self.settings)
+        self.count = self.settings.wanted
         self.problems: list[str] = []  # of the choice: rows that are gone, too few rows
 
     # --- what others ask ------------------------------------------------------------------------

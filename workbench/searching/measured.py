@@ -24,7 +24,7 @@ from workbench.measuring.questions import Asked, ask, find_labels, length_of
 from workbench.measuring.replies import Reply
 from workbench.measuring.store import Results
 from workbench.measuring.task import Listener
-from workbench.prompting.shots import Shots, examples_wanted
+from workbench.prompting.shots import Shots
 from workbench.protocol import FormatFound
 from workbench.searching.development import Development
 from workbench.searching.objective import Outcome
@@ -117,7 +117,7 @@ class Measured:
         numbers = numpy.asarray(development.rows.numbers)[list(positions)]
         order = numpy.argsort(numbers, kind="stable")
         shots = None
-        if examples_wanted(prompt.examples):
+        if prompt.examples.wanted:
             shots = Shots(
                 prompt,
                 self.found,
@@ -187,15 +187,6 @@ class Measured:
             expected=reply.expected,
             problem=reply.problem or problem,
         )
-
-    @property
-    def highest(self) -> float | None:
-        """The best value of a row; None where there is none, or it is not known yet."""
-        if self.metric is None:
-            return None
-        if self.metric.better == "lower":
-            return None if self.metric.floor is None else -self.metric.floor
-        return self.metric.ceiling
 
     def close(self) -> None:
         if self.metric is not None:

@@ -186,7 +186,7 @@ def examples_of(
 ) -> RowsBefore | None:
     """Which rows stand before a row as the prompt's examples; None where it has none."""
     prompt = session.prompt()
-    if not (prompt.examples.rows if prompt.examples.choose == "picked" else prompt.examples.count):
+    if not prompt.examples.wanted:
         return None
     from workbench.prompting.shots import Shots
 

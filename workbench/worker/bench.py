@@ -21,7 +21,7 @@ from workbench.protocol import (
 from workbench.session import ModelSettings
 from workbench.worker.lane import Job, RefusedError
 from workbench.worker.results_desk import results_of
-from workbench.worker.shelf import GivenUpError, Shelf, has_examples
+from workbench.worker.shelf import GivenUpError, Shelf
 from workbench.worker.tuned import tuning_notes
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Bench:
         if found.problem:
             raise RefusedError(found.problem)
         shots = None
-        if has_examples(request.prompt):
+        if request.prompt.examples.wanted:
             drawn_from = recognise_table(data.train.table, request.dataset, request.prompt)
             shots = self.shelf.draw(job, request.prompt, data, drawn_from, request.folder)
         return Task(

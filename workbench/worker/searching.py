@@ -1,7 +1,9 @@
 """A search for a better prompt, and what its result is worth on rows that it never saw."""
 
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +18,9 @@ from workbench.protocol import (
     Optimized,
     Weights,
 )
-from workbench.session import ModelSettings, Prompt
-from workbench.worker.lane import Job
+from workbench.session import EvaluationSettings, ModelSettings, Prompt
+from workbench.worker.lane import Job, sentence
+from workbench.worker.output import note
 from workbench.worker.results_desk import results_of
 
 if TYPE_CHECKING:
@@ -56,20 +59,14 @@ class Searching:
         from workbench.searching.measured import deciding
 
         begun = time.monotonic()
-        deciding(self.settings.metric, self.session.evaluation)  # before the model is loaded
+        evaluation = deciding(self.settings.metric, self.session.evaluation)
         weights, answerer = self.answerer(self.model)
-        found = self.search(data, answerer)
+        found = self.search(data, answerer, evaluation)
         best = replace(found.prompt, name=self.name_of(found.prompt))
-        held_out = None
-        if (
-            not self.job.stopped.is_set()
-            and data.evaluation is not None
-            and (found.prompt != found.start)
-        ):
-            held_out = self.held_out(data, weights, best)
-        words = " ".join(filter(None, [found.words, found.problem]))
-        if data.evaluation is None:
-            words += " No rows are held out to measure it on: name an evaluation_split."
+        held_out, problem = None, ""
+        if found.prompt != found.start:
+            held_out, problem = self.held_out(data, weights, best)
+        words = " ".join(filter(None, [found.words, found.problem, problem]))
         self.job.tell(
             Optimized(
                 request=self.job.id,
@@ -93,11 +90,13 @@ class Searching:
             name, number = f"{self.start.name}, searched {number}", number + 1
         return name if prompt != self.start else self.start.name
 
-    def search(self, data: "Dataset", answerer: "Answerer") -> "Found":
+    def search(
+        self, data: "Dataset", answerer: "Answerer", evaluation: EvaluationSettings
+    ) -> "Found":
         from workbench.data.formats import recognise_table
         from workbench.searching import gepa, random
         from workbench.searching.development import develop
-        from workbench.searching.measured import Measured, deciding
+        from workbench.searching.measured import Measured
 
         session, settings = self.session, self.settings
         found = recognise_table(data.train.table, session.dataset, self.start)
@@ -107,7 +106,7 @@ class Searching:
             answerer,
             development,
             found,
-            deciding(settings.metric, session.evaluation),
+            evaluation,
             results_of(self.request.folder),
             self.listener,
             self.folder,
@@ -179,12 +178,29 @@ class Searching:
 
         return reflect
 
-    def held_out(self, data: "Dataset", weights: Weights, best: Prompt) -> Compared:
-        """Start and best on the evaluation rows, none of which the search has seen."""
+    def held_out(
+        self, data: "Dataset", weights: Weights, best: Prompt
+    ) -> tuple[Compared | None, str]:
+        """Start and best on the evaluation rows, none of which the search has seen; where they are
+        not measured, why. Whatever happens now, what the search has found is told."""
+        if data.evaluation is None:
+            return None, "No rows are held out to measure it on: name an evaluation_split."
+        try:
+            return self.compared(data, weights, best)
+        except Exception as error:
+            with suppress(OSError):
+                note(traceback.format_exc())
+            return None, f"It was not measured on held-out rows: {sentence(error)}"
+
+    def compared(
+        self, data: "Dataset", weights: Weights, best: Prompt
+    ) -> tuple[Compared | None, str]:
         from workbench.measuring.comparison import compare
 
         measured: list[Evaluated] = []
         for prompt in (self.start, best):
+            if self.job.stopped.is_set():  # half a measurement is no comparison
+                break
             request = Evaluate(
                 model=self.model,
                 folder=self.request.folder,
@@ -196,7 +212,9 @@ class Searching:
                 weights=(weights,),
             )
             measured += self.bench.measure(request, self.job, data)
+        if self.job.stopped.is_set():
+            return None, "Stopped before it was measured on held-out rows."
         results = results_of(self.request.folder)
         a, b = (results.measurement(one.measurement) for one in measured)
         metric = self.settings.metric if self.settings.metric in a.about.metrics else ""
-        return compare(a, b, metric)
+        return compare(a, b, metric), ""

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -67,7 +67,7 @@ class Shelf:
         Raises:
             SourceError, PromptError: when they cannot be drawn.
         """
-        if not has_examples(prompt):
+        if not prompt.examples.wanted:
             return None
         from workbench.data.formats import recognise_table
 
@@ -101,14 +101,9 @@ class Shelf:
         Raises:
             RefusedError: where there is no dataset to draw them from.
         """
-        if not has_examples(request.prompt):
+        if not request.prompt.examples.wanted:
             return []
         if request.dataset is None:
             raise RefusedError("The prompt has examples, and no dataset is open to draw them from.")
         shots = self.shots(job, request.prompt, request.dataset, request.folder)
         return [] if shots is None else list(shots.for_row(request.values, request.number))
-
-
-def has_examples(prompt: Prompt) -> bool:
-    examples: Any = prompt.examples
-    return bool(examples.rows if examples.choose == "picked" else examples.count)

@@ -18,7 +18,7 @@ from workbench.protocol import (
 from workbench.session import TrainingSettings
 from workbench.worker.lane import Job, RefusedError
 from workbench.worker.opened import Opened
-from workbench.worker.shelf import Shelf, has_examples
+from workbench.worker.shelf import Shelf
 from workbench.worker.tokenizer_lane import LatestLane, TokenizerLane
 
 
@@ -105,7 +105,7 @@ class LengthDesk(TokenizerLane):
 
 def drawn(shelf: Shelf, job: Job, request: InspectTokens | MeasureLengths) -> Any:
     """What draws the examples that stand before a row, for an Encoder; None: there are none."""
-    if not has_examples(request.prompt):
+    if not request.prompt.examples.wanted:
         return None
     shots = shelf.shots(job, request.prompt, request.dataset, request.folder)
     assert shots is not None
