@@ -31,6 +31,7 @@ from workbench.settings import (
     ProblemKind,
     Prompt,
     Section,
+    SweepSettings,
     TrainingSettings,
     Turn,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Section",
     "Session",
     "SessionError",
+    "SweepSettings",
     "TrainingSettings",
     "Turn",
     "choices",
@@ -88,6 +90,7 @@ class Session(Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     optimize: OptimizeSettings = OptimizeSettings()
     training: TrainingSettings = TrainingSettings()
+    sweep: SweepSettings = SweepSettings()
     layout: LayoutSettings = LayoutSettings()
 
     def prompt(self) -> Prompt:

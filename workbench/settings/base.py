@@ -1,0 +1,58 @@
+"""What the settings are made of: kinds of numbers, words that are chosen among, a table."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(gt=0, le=1)]
+Pane = Literal["dataset", "prompt", "output", "monitor"]
+DataFormat = Literal[
+    "auto",
+    "wording",  # whatever the columns are: the prompt pane's template and completion say it
+    "text",
+    "prompt_completion",
+    "messages",
+    "sharegpt",
+    "alpaca",
+    "preference",
+    "classification",
+    "translation",
+]
+ProblemKind = Literal[
+    "duplicates",  # all but the first of equal rows
+    "near_duplicates",
+    "overlap",  # rows of the training side that are in the evaluation side, too
+    "empty",
+    "encoding",
+    "mixed_types",
+    "control_characters",
+]
+
+
+Metric = Literal[
+    "accuracy",
+    "macro_f1",
+    "matthews",
+    "exact_match",
+    "contains",
+    "regex",
+    "json_schema",
+    "function",
+    "bleu",
+    "chrf",
+    "ter",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "perplexity",
+    "calibration",
+    "judge",
+]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the session file."""
