@@ -31,10 +31,10 @@ from workbench.data.sources import open_dataset
 from workbench.inference.model import load_model
 from workbench.training.adapter import fresh_adapter
 from workbench.training.collator import LeftCollator
+from workbench.training.completion import mixed_precision, summed_loss
 from workbench.training.examples import choose_rows, prepare_examples
 from workbench.training.sampler import EpochSampler
 from workbench.training.sft import encoder_for
-from workbench.training.trainer import mixed_precision, summed_loss
 
 
 class Clock(TrainerCallback):

@@ -11,7 +11,7 @@ from workbench.data.sources import Dataset, Selection, Source, memory_table
 from workbench.data.splits import divide
 from workbench.inference.model import LoadedModel, load_model
 from workbench.session import DatasetSettings, ModelSettings, Prompt, Session, TrainingSettings
-from workbench.training.sft import train
+from workbench.training.loop import train
 
 PROMPT = Prompt(
     name="sentiment",

@@ -10,16 +10,16 @@ import torch
 from tests.data.chats import MARKED, ROWS, TURNS, encoder, prompt_of
 from tests.tiny import REVIEWS, make_tiny_model
 from tests.training.plain import examples_of, plain_losses
-from tests.work import Listener, dataset, fine_tune, lines, load_tiny, nobody_listens, session
+from tests.work import Listener, dataset, fine_tune, lines, load_tiny, session
 from workbench import runs
 from workbench.data.tokens import inspect
 from workbench.inference.model import LoadedModel
 from workbench.session import Prompt
 from workbench.training.errors import TrainingError
-from workbench.training.examples import prepare_examples
+from workbench.training.loop import arguments
+from workbench.training.recipe import Work
 from workbench.training.recorder import Recorder
-from workbench.training.sft import arguments, encoder_for
-from workbench.training.trainer import CompletionTrainer
+from workbench.training.sft import SupervisedFineTuning
 
 EMPTY = Prompt()
 
@@ -51,24 +51,13 @@ def batches(loaded: LoadedModel, rows: list[dict[str, Any]], prompt: Prompt, fol
     """What the real trainer's data loader and collator yield."""
     made = session(prompt, per_device_train_batch_size=2)
     data = dataset(rows, rows[:1])
-    examples = prepare_examples(
-        data.train,
-        range(len(data.train)),
-        encoder_for(loaded, data, made, 512),
-        pause=nobody_listens,
-    )
+    recipe = SupervisedFineTuning(Work(made, loaded, data, folder))
+    recipe.prepare()
     run = runs.Run.create(folder, "a", made, {})
     recorder = Recorder(
         made.training, run, Listener(), device=loaded.device, about={}, first_step=0
     )
-    trainer = CompletionTrainer(
-        loaded,
-        arguments(made.training, run, loaded),
-        examples,
-        evaluation=examples,
-        recorder=recorder,
-        group_by_length=True,
-    )
+    trainer = recipe.trainer(arguments(recipe, run), recorder)
     yield from trainer.get_train_dataloader()
     run.close()
 

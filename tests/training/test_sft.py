@@ -14,7 +14,7 @@ from workbench.inference.generation import generate
 from workbench.inference.model import LoadedModel
 from workbench.session import GenerationSettings, Prompt
 from workbench.training.errors import TrainingError
-from workbench.training.sft import train
+from workbench.training.loop import train
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,18 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from workbench import runs
 from workbench.inference.device import choose_device, choose_dtype, describe
 from workbench.inference.errors import ModelError, reason
+from workbench.inference.heads import Head, Kind, family_of, own_head
 from workbench.inference.locate import check_weights, locate
 from workbench.inference.tokenizer import quiet, tokenizer_in
 from workbench.protocol import ModelStatus, Weights
@@ -33,10 +36,16 @@ from workbench.session import ModelSettings
 __all__ = ["LoadedModel", "ModelError", "load_model"]
 
 Report = Callable[[str, float, float, str], None]
+CLASSES: dict[Kind, Any] = {
+    "causal": AutoModelForCausalLM,
+    "masked": AutoModelForMaskedLM,
+    "classifier": AutoModelForSequenceClassification,
+    "seq2seq": AutoModelForSeq2SeqLM,
+}
 
 
 class LoadedModel:
-    """A causal language model and its tokenizer; at most one adapter lies over its weights."""
+    """A model and its tokenizer; at most one adapter lies over its weights."""
 
     def __init__(
         self,
@@ -44,8 +53,9 @@ class LoadedModel:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerFast,
         dtype_reason: str = "",
+        head: Head | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings, self.head = settings, head or Head()
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer: Any = tokenizer
         self.device: torch.device = model.device
@@ -56,9 +66,10 @@ class LoadedModel:
         self.end_tokens = end_tokens(model, tokenizer)
         self.pad_token: int = first(tokenizer.pad_token_id, *self.end_tokens, 0)
         # What a repository's generation_config.json says must not leak into what the session says.
-        model.generation_config = GenerationConfig(
-            eos_token_id=self.end_tokens or None, pad_token_id=self.pad_token
-        )
+        if self.head.kind == "causal":
+            model.generation_config = GenerationConfig(
+                eos_token_id=self.end_tokens or None, pad_token_id=self.pad_token
+            )
         if head := model.get_output_embeddings():
             head.register_forward_pre_hook(contiguous)
         parameters = inspect.signature(model.forward).parameters
@@ -151,8 +162,12 @@ def contiguous(_head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tupl
     return (inputs[0].contiguous(), *inputs[1:])
 
 
-def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedModel:
+def load_model(
+    settings: ModelSettings, folder: Path, report: Report, head: Head | None = None
+) -> LoadedModel:
     """The session's model in memory; relative names start in `folder`, the workspace.
+
+    It ends in `head`, else in the one that its checkpoint has.
 
     Raises:
         ModelError: when it cannot be had, read or held; the text says what to do.
@@ -166,10 +181,13 @@ def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedM
     check_weights(settings.name, path)
     tokenizer = tokenizer_in(settings, path)
     config = read_config(settings, path)
+    head = head or written(settings.name, config)
+    if head.kind == "classifier":
+        label(config, head)
     check_memory(settings.name, path, device, dtype)
     report(f"loading {settings.name}", 0, 0, "")
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model = CLASSES[head.kind].from_pretrained(
             path,
             config=config,
             dtype=dtype,
@@ -177,7 +195,7 @@ def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedM
             use_safetensors=True,
             trust_remote_code=settings.trust_remote_code,
         )
-        model.to(device)  # type: ignore[arg-type]  # its decorator hides its signature
+        model.to(device)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise no_memory(settings.name, device) from error
     except Exception as error:  # of many kinds: a corrupt file, an unknown architecture
@@ -187,16 +205,16 @@ def load_model(settings: ModelSettings, folder: Path, report: Report) -> LoadedM
             f"{settings.name} cannot be loaded from {path} ({reason(error)}); "
             "fetch it again or use another model."
         ) from error
-    loaded = LoadedModel(settings, model, tokenizer, why)
+    loaded = LoadedModel(settings, model, tokenizer, why, head)
     if settings.adapter:
         loaded.attach_adapter(settings.adapter, folder)
     return loaded
 
 
 def read_config(settings: ModelSettings, path: Path) -> Any:
-    """The configuration of a model that writes text; ModelError for an encoder and the like."""
+    """The configuration of a model; ModelError where it cannot be read."""
     try:
-        config = AutoConfig.from_pretrained(
+        return AutoConfig.from_pretrained(
             path, local_files_only=True, trust_remote_code=settings.trust_remote_code
         )
     except Exception as error:
@@ -204,16 +222,39 @@ def read_config(settings: ModelSettings, path: Path) -> Any:
             f"{settings.name} is of a kind that this program does not know ({reason(error)}); "
             "use another model."
         ) from error
-    architectures = config.architectures or []
-    writes = any(name.endswith(("CausalLM", "LMHeadModel")) for name in architectures)
-    encoder = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not writes
-    if encoder or config.is_encoder_decoder:
-        kind = "an encoder-decoder" if config.is_encoder_decoder else "an encoder"
+
+
+def model_config(settings: ModelSettings, folder: Path, report: Report) -> Any:
+    """The configuration of the session's model, without its weights in memory.
+
+    Raises:
+        ModelError: when it cannot be had or read.
+    """
+    quiet()
+    return read_config(settings, locate(settings, folder, report))
+
+
+def written(name: str, config: Any) -> Head:
+    """The head of a model that writes text; ModelError for an encoder and the like."""
+    head = own_head(config)
+    if head is None or head.kind != "causal":
+        encodes = family_of(config) == "encoder"
+        kind = "an encoder" if encodes else "an encoder-decoder"
         raise ModelError(
-            f"{settings.name} is {kind} ({config.model_type}) and writes no text by itself; "
+            f"{name} is {kind} ({config.model_type}) and writes no text by itself; "
             "choose a causal language model, such as smollm2-135m-instruct."
         )
-    return config
+    return head
+
+
+def label(config: Any, head: Head) -> None:
+    """Say in the configuration what a classifier's outputs are."""
+    config.num_labels = head.outputs
+    if head.labels:
+        config.id2label = dict(enumerate(head.labels))
+        config.label2id = {name: n for n, name in enumerate(head.labels)}
+    names = {"multi_label": "multi_label_classification", "regression": "regression"}
+    config.problem_type = names.get(head.problem, "single_label_classification")
 
 
 def check_memory(name: str, path: Path, device: torch.device, dtype: torch.dtype) -> None:

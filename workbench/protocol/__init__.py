@@ -92,6 +92,22 @@ from workbench.protocol.requests import (
     StopTraining,
     TakeAway,
 )
+from workbench.protocol.training import (
+    Choice,
+    EjectRun,
+    ExportRun,
+    MemoryPart,
+    Plan,
+    PlanTraining,
+    ReadSweep,
+    RunEjected,
+    RunExported,
+    StartSweep,
+    SteerTraining,
+    SweepAdvanced,
+    TrainingPlanned,
+    Trial,
+)
 from workbench.protocol.working import (
     Done,
     Failed,
@@ -115,6 +131,7 @@ __all__ = [
     "Cancel",
     "CandidateTried",
     "Changed",
+    "Choice",
     "ChooseExamples",
     "ColumnSummary",
     "ColumnsSummarised",
@@ -123,11 +140,13 @@ __all__ = [
     "DatasetIndexed",
     "DatasetOpened",
     "Done",
+    "EjectRun",
     "Evaluate",
     "Evaluated",
     "Event",
     "ExamplesChosen",
     "ExportRows",
+    "ExportRun",
     "Failed",
     "Figure",
     "FindProblems",
@@ -148,6 +167,7 @@ __all__ = [
     "MeasureLengths",
     "MeasuredRow",
     "MeasurementShown",
+    "MemoryPart",
     "MetricValue",
     "ModelLoaded",
     "ModelStatus",
@@ -155,12 +175,15 @@ __all__ = [
     "Optimize",
     "Optimized",
     "Option",
+    "Plan",
+    "PlanTraining",
     "Problem",
     "ProblemsFound",
     "Progress",
     "PromptRendered",
     "ReadRow",
     "ReadRows",
+    "ReadSweep",
     "RenderPrompt",
     "Request",
     "RolesShown",
@@ -169,15 +192,20 @@ __all__ = [
     "RowsExported",
     "RowsFound",
     "RowsMeasured",
+    "RunEjected",
+    "RunExported",
     "RunState",
     "RunStatus",
     "ShowMeasurement",
     "ShowRoles",
     "Shutdown",
     "Side",
+    "StartSweep",
     "StartTraining",
+    "SteerTraining",
     "StopTraining",
     "SummariseColumns",
+    "SweepAdvanced",
     "TakeAway",
     "TakenAway",
     "Token",
@@ -187,7 +215,9 @@ __all__ = [
     "TokensInspected",
     "TrainingAdvanced",
     "TrainingEnded",
+    "TrainingPlanned",
     "TrainingStarted",
+    "Trial",
     "Values",
     "Version",
     "Versions",
@@ -223,6 +253,12 @@ AnyRequest = (
     | Optimize
     | StartTraining
     | StopTraining
+    | PlanTraining
+    | SteerTraining
+    | ExportRun
+    | EjectRun
+    | StartSweep
+    | ReadSweep
     | Cancel
     | Shutdown
 )
@@ -259,6 +295,10 @@ AnyEvent = (
     | TrainingStarted
     | TrainingAdvanced
     | TrainingEnded
+    | TrainingPlanned
+    | RunExported
+    | RunEjected
+    | SweepAdvanced
     | HostLost
 )
 

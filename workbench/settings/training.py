@@ -303,18 +303,6 @@ class TrainingSettings(Section):
     seed: NotNegative = 0
 
 
-class Range(Section):
-    """What a setting is tried with: `values`, or numbers from `low` to `high`."""
-
-    setting: Annotated[
-        str, Meta(description="Its name in the session, such as training.learning_rate.")
-    ]
-    values: Annotated[list[str | float | bool], Meta(description="One of these.")] = []
-    low: float = 0.0
-    high: float = 0.0
-    log: Annotated[bool, Meta(description="Draw evenly over orders of magnitude.")] = False
-
-
 class SweepSettings(Section):
     """The search for good settings: runs of the session, each with other values."""
 
@@ -330,6 +318,11 @@ class SweepSettings(Section):
         bool, Meta(description="Stop runs that are behind the others at the same step.")
     ] = True
     ranges: Annotated[
-        list[Range], Meta(description="Empty: learning_rate and lora_r around the session's.")
-    ] = []
+        dict[str, str],
+        Meta(
+            description="Setting and what to try: training.lora_r = 8, 16, 32 (these), or "
+            "training.learning_rate = 1e-5..1e-3 log (from, to; log: evenly over orders of "
+            "magnitude). Empty: learning_rate and lora_r around the session's."
+        ),
+    ] = {}
     seed: NotNegative = 0

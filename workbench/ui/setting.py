@@ -16,7 +16,7 @@ from workbench.settings import Section
 
 # Where a setting is: section, …, name. "prompt" is the variant in use, "session" the file itself.
 Key = tuple[str, ...]
-SECTIONS = ("model", "dataset", "generation", "evaluation", "optimize", "training")
+SECTIONS = ("model", "dataset", "generation", "evaluation", "optimize", "training", "sweep")
 LIMITS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",

@@ -19,31 +19,27 @@ from workbench.protocol import (
     AnyEvent,
     Done,
     Evaluate,
-    Failed,
     Generate,
     GenerationFinished,
     JudgePairs,
     LoadModel,
     ModelLoaded,
     Optimize,
-    RunState,
     RunStatus,
     StartTraining,
-    TrainingAdvanced,
-    TrainingEnded,
-    TrainingStarted,
     Weights,
 )
-from workbench.session import ModelSettings, Session
+from workbench.session import ModelSettings
 from workbench.worker.bench import Bench
 from workbench.worker.endpoint_desk import EndpointDesk
-from workbench.worker.lane import Job, Lane, RefusedError, sentence
-from workbench.worker.output import note, redirected
+from workbench.worker.lane import Job, Lane, RefusedError
 from workbench.worker.shelf import Shelf
 from workbench.worker.telling import question_of, tell_answers
+from workbench.worker.training import RunBench
 
 if TYPE_CHECKING:
     from workbench.inference.answering import Answerer
+    from workbench.inference.heads import Head
     from workbench.inference.model import LoadedModel
     from workbench.inference.prefixes import Prefixes
 
@@ -66,13 +62,14 @@ class Worker(Lane):
         self.run_status: RunStatus | None = None  # of the run under way, else None
         self.writing: runs.Run | None = None  # its folder, open for writing
         self.stop_run = threading.Event()
+        self.runs = RunBench(self)
         self.handlers = {
             LoadModel: self.load,
             Generate: self.generate,
             Evaluate: self.bench.evaluate,
             JudgePairs: self.bench.judge_pairs,
             Optimize: self.bench.optimize,
-            StartTraining: self.train,
+            StartTraining: self.runs.train,
         }
 
     # --- the model -------------------------------------------------------------------------
@@ -81,8 +78,11 @@ class Worker(Lane):
         loaded = self.ready(request.model, Path(request.folder), job)
         job.tell(ModelLoaded(request=job.id, model=loaded.status()))
 
-    def ready(self, model: ModelSettings, folder: Path, job: Job) -> "LoadedModel":
-        """The model asked for, in memory: the one that is there, if it is that one."""
+    def ready(
+        self, model: ModelSettings, folder: Path, job: Job, head: "Head | None" = None
+    ) -> "LoadedModel":
+        """The model asked for, in memory: the one that is there, if it is that one and ends in
+        that head."""
         if self.run_status is not None:  # a run's own model answers, adapter and all
             assert self.loaded is not None
             if replace(model, adapter="") != replace(self.loaded.settings, adapter=""):
@@ -92,7 +92,8 @@ class Worker(Lane):
                 )
             return self.loaded
         if self.loaded is not None:
-            if replace(model, adapter="") == replace(self.loaded.settings, adapter=""):
+            same = replace(model, adapter="") == replace(self.loaded.settings, adapter="")
+            if same and head in (None, self.loaded.head):
                 self.fit_adapter(model, folder)
                 return self.loaded
             self.loaded = None  # its memory is needed for the next one
@@ -100,7 +101,7 @@ class Worker(Lane):
         from workbench.inference.model import load_model
 
         job.progress(f"Loading {model.name}")
-        self.loaded = load_model(model, folder, job.progress)
+        self.loaded = load_model(model, folder, job.progress, head)
         self.broadcast(ModelLoaded(model=self.loaded.status()))
         return self.loaded
 
@@ -197,73 +198,6 @@ class Worker(Lane):
 
     # --- fine-tuning -----------------------------------------------------------------------
 
-    def train(self, request: StartTraining, job: Job) -> None:
-        if self.run_status is not None:
-            raise RefusedError(f"{self.run_status.name} is under way already; stop it first.")
-        from workbench.data.sources import open_dataset
-        from workbench.training.environment import environment
-        from workbench.training.sft import train
-
-        folder = Path(request.folder)
-        session = request.session
-        checkpoint: Path | None = None
-        self.stop_run.clear()
-        self.prefixes.clear()  # the run needs the memory, and its weights are others
-        if request.run:
-            runs.check_name(request.run)
-        if request.resume:
-            session, checkpoint = self.to_resume(folder / "runs" / request.run)
-        # The run makes an adapter of its own over the base: the one the session names has no part.
-        session = replace(session, model=replace(session.model, adapter=""))
-        loaded = self.ready(session.model, folder, job)
-        data = open_dataset(session.dataset, folder, job.progress, job.stopped)
-        if job.stopped.is_set():
-            job.tell(Done(request=job.id, cancelled=True))
-            return
-        if request.resume:
-            run = runs.Run(folder / "runs" / request.run)
-        else:
-            name = request.run or runs.new_name(folder, Path(request.session_path).stem)
-            about = environment(loaded, data)
-            about["session"] = request.session_path
-            run = runs.Run.create(folder, name, session, about)
-        self.writing = run
-        self.run_status = RunStatus(name=run.name, folder=str(run.folder), state="running")
-        job.tell(TrainingStarted(request=job.id, run=self.run_status))
-        self.broadcast(TrainingStarted(run=self.run_status))
-        state: RunState = "failed"
-        message = ""
-        try:
-            with redirected(run.folder / "worker.log"):
-                state = train(session, loaded, data, run, Hooks(self), checkpoint)
-        except BaseException as error:
-            message = sentence(error)
-            print_error(error, run.folder / "worker.log")
-            with suppress(runs.RunError):  # no space left: the person is told all the same
-                run.event("failed", step=self.step, message=message)
-        finally:
-            run.close()
-            self.writing = None
-            ended = replace(self.run_status, state=state, message=message)
-            self.run_status = None
-            loaded.settings = replace(
-                loaded.settings, adapter=run.name if loaded.has_adapter else ""
-            )
-        self.broadcast(TrainingEnded(run=ended))
-        self.broadcast(ModelLoaded(model=loaded.status()))
-        job.tell(Failed(request=job.id, message=message) if message else Done(request=job.id))
-
-    def to_resume(self, folder: Path) -> tuple[Session, Path]:
-        """The session and the last whole checkpoint of a run."""
-        from workbench import session as sessions
-
-        if not (folder / "session.toml").exists():
-            raise RefusedError(f"There is no run {folder.name} in {folder.parent}.")
-        found = runs.last_checkpoint(folder)
-        if found is None:
-            raise RefusedError(f"{folder.name} has no whole checkpoint to resume from; start anew.")
-        return sessions.load(folder / "session.toml"), found[1]
-
     def serve_waiting(self, step: int) -> None:
         """Between two steps of a run: answer what was asked in the meantime."""
         assert self.run_status is not None
@@ -279,33 +213,3 @@ class Worker(Lane):
                 self.queue.put(None)
                 return
             self.work(job)
-
-
-class Hooks:
-    """What a run asks of the Worker that it runs in."""
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-
-    def between_steps(self, step: int) -> None:
-        self.worker.serve_waiting(step)
-
-    def stop_requested(self) -> bool:
-        return self.worker.stop_run.is_set()
-
-    def advanced(self, step: int, total_steps: int, what: str) -> None:
-        status = self.worker.run_status
-        assert status is not None
-        self.worker.run_status = status = replace(status, step=step, total_steps=total_steps)
-        self.worker.broadcast(TrainingAdvanced(run=status, what=what))
-
-
-def print_error(error: BaseException, log: Path) -> None:
-    """The traceback, into the run's own log and this process's."""
-    import traceback
-
-    text = "".join(traceback.format_exception(error))
-    with suppress(OSError):
-        note(text)
-    with suppress(OSError), log.open("a", encoding="utf-8") as file:  # no space: see the other log
-        file.write(text)

@@ -1,0 +1,101 @@
+"""Which task a session is about, and its recipe."""
+
+from importlib import import_module
+from typing import Any
+
+from workbench.inference.heads import Family, Head, can_have
+from workbench.protocol import FormatFound
+from workbench.session import Session
+from workbench.settings import Task
+from workbench.training.errors import TrainingError
+from workbench.training.recipe import Recipe
+
+# The module and the class of each task's recipe, and what the model must end in.
+RECIPES: dict[str, tuple[str, str]] = {
+    "sft": ("workbench.training.sft", "SupervisedFineTuning"),
+}
+HEADS: dict[str, Head] = {
+    "masked_lm": Head("masked"),
+    "classification": Head("classifier"),
+    "reward": Head("classifier", problem="regression"),
+    "seq2seq": Head("seq2seq"),
+}
+FAMILIES: dict[str, tuple[Family, ...]] = {
+    "sft": ("decoder",),
+    "pretraining": ("decoder",),
+    "masked_lm": ("encoder",),
+    "classification": ("encoder", "decoder", "encoder_decoder"),
+    "seq2seq": ("encoder_decoder",),
+    "dpo": ("decoder",),
+    "kto": ("decoder",),
+    "orpo": ("decoder",),
+    "reward": ("decoder", "encoder"),
+    "grpo": ("decoder",),
+}
+KINDS: dict[Family, str] = {
+    "decoder": "a model that writes text",
+    "encoder": "an encoder",
+    "encoder_decoder": "an encoder-decoder",
+}
+
+
+def recipe_of(task: str) -> type[Recipe]:
+    """The recipe of a task; its module is read now, with the libraries that it needs."""
+    task = "sft" if task == "auto" else task
+    module, name = RECIPES[task]
+    found: type[Recipe] = getattr(import_module(module), name)
+    return found
+
+
+def task_of(session: Session, family: Family, found: FormatFound) -> tuple[Task, str]:
+    """The task that is meant, and why: the session's, else by the model and the rows.
+
+    Raises:
+        TrainingError: where model and task do not go together.
+    """
+    wanted = session.training.task
+    if wanted != "auto":
+        check(wanted, family, session.model.name)
+        return wanted, "training.task says so"
+    return by_nature(session.model.name, family, found)
+
+
+def by_nature(name: str, family: Family, found: FormatFound) -> tuple[Task, str]:
+    """The task that kind of model and rows are for, and why."""
+    if family == "encoder_decoder":
+        return "seq2seq", f"{name} is {KINDS[family]}"
+    if family == "encoder":
+        if found.format in ("classification", "wording"):
+            return "classification", f"{name} is {KINDS[family]} and the rows have labels"
+        return "masked_lm", f"{name} is {KINDS[family]} and the rows are text"
+    tasks: dict[str, tuple[Task, str]] = {
+        "text": ("pretraining", "the rows are running text"),
+        "preference": ("dpo", "the rows say which of two answers is better"),
+    }
+    return tasks.get(found.format, ("sft", "the rows say what to answer"))
+
+
+def check(task: Task, family: Family, name: str) -> None:
+    """Raise TrainingError where a task needs another kind of model."""
+    if family in FAMILIES[task]:
+        return
+    fitting = [one for one in FAMILIES if family in FAMILIES[one]]
+    raise TrainingError(
+        f"{name} is {KINDS[family]}, which training.task {task} cannot train; set it to "
+        f"{', '.join(fitting)} or auto, or choose another model."
+    )
+
+
+def head_of(task: Task, config: Any) -> Head:
+    """What the model must end in for a task.
+
+    Raises:
+        TrainingError: where its architecture has no such head.
+    """
+    head = HEADS.get(task, Head("causal"))
+    if not can_have(config, head.kind):
+        raise TrainingError(
+            f"transformers has no {head.kind} model of the architecture {config.model_type}; "
+            "choose another model or another training.task."
+        )
+    return head
