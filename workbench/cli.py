@@ -6,10 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from workbench import __version__
-from workbench.text import literal, one_line
+from workbench.parsers.prompts import evaluate, generate, optimize
+from workbench.parsers.rows import data, rows, tokens
+from workbench.parsers.training import list_runs, train
+from workbench.parsers.words import Parser, parser
+from workbench.text import one_line
 
 EPILOG = """\
 commands:
@@ -87,32 +90,6 @@ def fail(error: Exception) -> int:
     return 1
 
 
-class Parser(argparse.ArgumentParser):
-    """Repeats a wrong argument literally."""
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        super()._print_message(literal(message), file)
-
-
-def parser(command: str, description: str) -> argparse.ArgumentParser:
-    return Parser(prog=f"workbench {command}".strip(), description=description)
-
-
-def count(text: str) -> int:
-    """A number of rows.
-
-    Raises:
-        argparse.ArgumentTypeError: when it is none.
-    """
-    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
-        raise argparse.ArgumentTypeError(f"a number of rows, at least 1, not {text!r}")
-    return int(text)
-
-
-def session_argument(words: argparse.ArgumentParser) -> None:
-    words.add_argument("session", metavar="SESSION", help="a session file, or a starter's name")
-
-
 def open_screen(words: list[str]) -> int:
     reader = Parser(
         prog="workbench",
@@ -142,229 +119,6 @@ def new(words: list[str]) -> int:
     from workbench.commands.new import new_session
 
     return new_session(options.file, options.model, options.dataset)
-
-
-def train(words: list[str]) -> int:
-    reader = parser(
-        "train",
-        "Fine-tune as the session says. The run is a folder under runs/. ctrl+c stops it with a "
-        "checkpoint; if the terminal disappears, it goes on.",
-    )
-    session_argument(reader)
-    reader.add_argument("--resume", metavar="RUN", default="", help="go on with a stopped run")
-    reader.add_argument("--name", default="", help="the name of the new run")
-    reader.add_argument("--detach", action="store_true", help="return once the run has started")
-    reader.add_argument("--in-process", action="store_true", help="without a worker process")
-    reader.add_argument("--json", action="store_true", help="a JSON line an event on stdout")
-    options = reader.parse_args(words)
-    from workbench.commands.train import train
-
-    return train(
-        options.session,
-        resume=options.resume,
-        name=options.name,
-        detach=options.detach,
-        in_process=options.in_process,
-        as_json=options.json,
-    )
-
-
-def variant_argument(reader: argparse.ArgumentParser) -> None:
-    reader.add_argument(
-        "--variant",
-        "--prompt",
-        default="",
-        metavar="NAME",
-        help="one of the session's prompts; default: the active one",
-    )
-
-
-def worker_arguments(reader: argparse.ArgumentParser, json: str) -> None:
-    reader.add_argument("--adapter", default="", metavar="RUN", help="a run's name, or a folder")
-    reader.add_argument("--in-process", action="store_true", help="without a worker process")
-    reader.add_argument("--json", action="store_true", help=json)
-
-
-def generate(words: list[str]) -> int:
-    reader = parser("generate", "Answer the session's prompt, filled from a row of its dataset.")
-    session_argument(reader)
-    reader.add_argument(
-        "--row", type=int, default=None, metavar="N", help="counted from 1, as on screen"
-    )
-    variant_argument(reader)
-    reader.add_argument(
-        "--weights",
-        choices=("base", "tuned", "both"),
-        default="both",
-        help="both: where there is an adapter, base and tuned",
-    )
-    reader.add_argument(
-        "--samples", type=count, default=0, metavar="N", help="so many answers, drawn by seed"
-    )
-    reader.add_argument(
-        "--alternatives",
-        type=count,
-        default=0,
-        metavar="K",
-        help="with --json: the K likeliest tokens at each place, with their probabilities",
-    )
-    worker_arguments(reader, "JSON on stdout, with the figures")
-    options = reader.parse_args(words)
-    from workbench.commands.generate import generate
-
-    return generate(
-        options.session,
-        row=options.row,
-        prompt=options.variant,
-        adapter=options.adapter,
-        weights=options.weights,
-        samples=options.samples,
-        alternatives=options.alternatives,
-        in_process=options.in_process,
-        as_json=options.json,
-    )
-
-
-def evaluate(words: list[str]) -> int:
-    reader = parser(
-        "eval",
-        "Measure prompts on rows that are not trained on; several are compared with the first. "
-        "What was measured before with the same model, prompt and settings is not asked again.",
-    )
-    session_argument(reader)
-    reader.add_argument("--rows", type=count, default=0, metavar="N", help="how many rows")
-    reader.add_argument(
-        "--variant",
-        "--prompt",
-        dest="variants",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="one of the session's prompts; may be given several times",
-    )
-    reader.add_argument(
-        "--metric",
-        dest="metrics",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="accuracy, macro_f1, exact_match, bleu …; the first one decides",
-    )
-    reader.add_argument("--fresh", action="store_true", help="ask again for what is known")
-    worker_arguments(reader, "JSON on stdout")
-    options = reader.parse_args(words)
-    from workbench.commands.evaluate import evaluate
-
-    return evaluate(
-        options.session,
-        rows=options.rows,
-        variants=options.variants,
-        metrics=options.metrics,
-        adapter=options.adapter,
-        fresh=options.fresh,
-        in_process=options.in_process,
-        as_json=options.json,
-    )
-
-
-def optimize(words: list[str]) -> int:
-    reader = parser(
-        "optimize",
-        "Search for a better prompt on rows that are trained on; what it is worth is measured on "
-        "rows that the search never saw. ctrl+c stops and keeps the best.",
-    )
-    session_argument(reader)
-    variant_argument(reader)
-    reader.add_argument("--method", choices=("random", "gepa"), help="default: the session's")
-    reader.add_argument("--candidates", type=count, metavar="N", help="prompts to try, with random")
-    reader.add_argument(
-        "--budget", dest="max_metric_calls", type=count, metavar="N", help="answers, with gepa"
-    )
-    reader.add_argument("--rows", type=count, metavar="N", help="development rows")
-    reader.add_argument("--metric", help="default: the one that decides in evaluation")
-    reader.add_argument("--seed", type=int, help="another one finds another prompt")
-    reader.add_argument(
-        "--no-save", action="store_true", help="do not add the best to the session's variants"
-    )
-    worker_arguments(reader, "JSON on stdout")
-    options = reader.parse_args(words)
-    names = ("method", "candidates", "max_metric_calls", "rows", "metric", "seed")
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
-    from workbench.commands.optimize import optimize
-
-    return optimize(
-        options.session,
-        variant=options.variant,
-        adapter=options.adapter,
-        settings=given,
-        keep=not options.no_save,
-        in_process=options.in_process,
-        as_json=options.json,
-    )
-
-
-def data_arguments(words: argparse.ArgumentParser) -> None:
-    words.add_argument(
-        "source",
-        metavar="SOURCE",
-        help="a starter, a file, a folder, a quoted glob, a hub id, or a session file",
-    )
-    words.add_argument("--name", default="", metavar="CONFIG", help="configuration of a hub id")
-    words.add_argument("--split", default="", help="default: train, or the only one there is")
-
-
-def data(words: list[str]) -> int:
-    reader = parser("data", "Tell what a dataset holds: its format, columns, rows and problems.")
-    data_arguments(reader)
-    reader.add_argument("--json", action="store_true", help="JSON on stdout")
-    options = reader.parse_args(words)
-    from workbench.commands.data import describe
-
-    return describe(options.source, options.name, options.split, options.json)
-
-
-def rows(words: list[str]) -> int:
-    reader = parser("rows", "Print rows of a dataset as JSON Lines.")
-    data_arguments(reader)
-    reader.add_argument(
-        "--start", type=count, default=1, metavar="N", help="the first, counted from 1"
-    )
-    reader.add_argument(
-        "--stop", type=count, default=0, metavar="M", help="the last, included; default: ten rows"
-    )
-    reader.add_argument("--where", default="", help='rows of which this is true: "rating > 1"')
-    reader.add_argument("--search", default="", help="rows that hold this text in any column")
-    reader.add_argument("--sort", default="", metavar="COLUMN", help="in the order of a column")
-    reader.add_argument("--descending", action="store_true", help="the largest first")
-    reader.add_argument("--numbers", action="store_true", help="with each row its number")
-    options = reader.parse_args(words)
-    from workbench.commands.rows import print_rows
-
-    return print_rows(options)
-
-
-def tokens(words: list[str]) -> int:
-    reader = parser("tokens", "Show what the trainer gets from a row: ids, pieces, mask, badges.")
-    session_argument(reader)
-    reader.add_argument(
-        "--row", type=count, default=0, metavar="N", help="counted from 1, as on screen"
-    )
-    reader.add_argument("--prompt", default="", metavar="NAME", help="one of the session's prompts")
-    reader.add_argument("--json", action="store_true", help="JSON on stdout")
-    options = reader.parse_args(words)
-    from workbench.commands.tokens import show_tokens
-
-    return show_tokens(options.session, options.row, options.prompt, options.json)
-
-
-def list_runs(words: list[str]) -> int:
-    reader = parser("runs", "List the runs of a session's folder.")
-    reader.add_argument("session", nargs="?", metavar="SESSION", help="default: this folder")
-    reader.add_argument("--json", action="store_true", help="JSON on stdout")
-    options = reader.parse_args(words)
-    from workbench.commands.runs import list_runs
-
-    return list_runs(options.session, options.json)
 
 
 def attach(words: list[str]) -> int:
