@@ -11,12 +11,13 @@ from typing import Any
 
 from workbench.catalogue import SourceError
 from workbench.data import census, parse
+from workbench.data.books import Running
 from workbench.data.engine import Stopped
 from workbench.data.growing import Growing
 from workbench.data.jsonlines import HEAD, HEAD_ROWS, NAMED, JsonLines
 from workbench.data.kept import Room
 from workbench.data.lines import BLANK, Line
-from workbench.data.readers import Reader, Widened
+from workbench.data.readers import BookReader, Reader, TextReader, Widened
 from workbench.data.streams import Stream
 from workbench.data.table import Advance, Broken, Table
 
@@ -32,10 +33,23 @@ class Converted(Growing):
         size = sum(path.stat().st_size for path in files)
         super().__init__(files[0].name, room.fingerprint, size)
         self.files, self.room, self.reader = list(files), room, make
-        if kept := room.kept("conversion"):
+        self.going_on: tuple[str, str] | None = None  # joiner and words of a running text
+        kept = room.kept("conversion")
+        if kept and "going_on" in kept[0]:  # else of an earlier version
             self.inner = self.adopt(kept[0])
         if self.inner is None:
             self.look()
+
+    @property
+    def running(self) -> Running | None:
+        """How rows that are one text go on from one to the next; None where each is its own."""
+        if not self.going_on:
+            return None
+        starts: tuple[int, ...] = (0,)
+        if isinstance(self.inner, JsonLines) and self.inner.complete:
+            lines = self.inner.lines
+            starts = tuple(lines.first_row(number) for number in range(len(lines.files)))
+        return Running(self.going_on[0], self.going_on[1], starts)
 
     # --- the beginning --------------------------------------------------------------------------
 
@@ -66,6 +80,7 @@ class Converted(Growing):
             parse.record(Line(self.files[0], 0, line)) for line in self.retyped(reader, lines)
         ]
         self.own_notes = list(reader.notes) + stream.notes
+        self.going_on = going_on(reader)
         good = [row for row in self.head if isinstance(row, dict)]
         if not good:
             broken = [row for row in self.head if isinstance(row, Broken)] + self.found
@@ -113,6 +128,7 @@ class Converted(Growing):
         self.found = [Broken(*one) for one in about["broken"]]
         self.found_count = about["broken_count"]
         self.own_notes = about["notes"]
+        self.going_on = tuple(about["going_on"]) if about.get("going_on") else None
         return inner
 
     def convert(self, advance: Callable[[float], None], stopped: threading.Event) -> dict[str, Any]:
@@ -164,6 +180,7 @@ class Converted(Growing):
             "broken": [(one.file, one.line, one.reason, one.text) for one in found],
             "broken_count": count,
             "notes": list(dict.fromkeys(notes + reader.notes)),
+            "going_on": going_on(reader),
         }
         self.room.keep("conversion", about, {})
         return about
@@ -195,3 +212,10 @@ class Converted(Growing):
             yield Broken(
                 str(stream.path), place, f"{stream.damage}; what comes before is shown", ""
             )
+
+
+def going_on(reader: Reader) -> tuple[str, str] | None:
+    """Of a reader of running text: what stands between rows, and how they come about."""
+    if isinstance(reader, TextReader | BookReader):
+        return reader.joiner, reader.words
+    return None

@@ -16,10 +16,11 @@ from workbench.data.converted import Converted
 from workbench.data.jsonlines import JsonLines
 from workbench.data.kept import Room
 from workbench.data.parquet import ParquetTable
-from workbench.data.readers import reader_for
+from workbench.data.readers import BookReader, reader_for
 from workbench.data.streams import packing
 from workbench.data.table import Table
 from workbench.data.unpacked import unpacked
+from workbench.settings.base import TextRows
 
 FORMATS = {
     ".jsonl": "JSON Lines",
@@ -42,27 +43,29 @@ SPLIT_WORDS = {
 Opened = tuple[dict[str, Table], str, str]  # tables by split, description, fingerprint
 
 
-def open_files(splits: dict[str, list[Path]], description: str) -> Opened:
+def open_files(
+    splits: dict[str, list[Path]], description: str, text_rows: TextRows = "auto"
+) -> Opened:
     """The rows of each split's files, and a fingerprint of what they hold.
 
     Raises:
         SourceError: naming the file and what is wrong.
     """
     one_format([path for paths in splits.values() for path in paths], description)
-    tables = {split: open_table(paths) for split, paths in splits.items()}
+    tables = {split: open_table(paths, text_rows) for split, paths in splits.items()}
     prints = "".join(table.fingerprint for table in tables.values())
     whole = hashlib.sha256(prints.encode()).hexdigest()[:32] if len(tables) > 1 else prints
     return tables, description, whole
 
 
-def open_folder(folder: Path, description: str) -> Opened:
+def open_folder(folder: Path, description: str, text_rows: TextRows = "auto") -> Opened:
     """
     Raises:
         SourceError: naming the file and what is wrong.
     """
     if saved := saved_files(folder):
         return open_files(saved, description)
-    return open_files(by_split(folder, sorted(all_in(folder))), description)
+    return open_files(by_split(folder, sorted(all_in(folder))), description, text_rows)
 
 
 def all_in(folder: Path) -> list[Path]:
@@ -83,13 +86,15 @@ def all_in(folder: Path) -> list[Path]:
     return found
 
 
-def open_matching(paths: list[Path], description: str) -> Opened:
+def open_matching(paths: list[Path], description: str, text_rows: TextRows = "auto") -> Opened:
     """
     Raises:
         SourceError: naming the file and what is wrong.
     """
     return open_files(
-        by_split(Path(os.path.commonpath([p.parent for p in paths])), paths), description
+        by_split(Path(os.path.commonpath([p.parent for p in paths])), paths),
+        description,
+        text_rows,
     )
 
 
@@ -109,7 +114,7 @@ def one_format(paths: Sequence[Path], description: str) -> None:
         )
 
 
-def open_table(paths: Sequence[Path]) -> Table:
+def open_table(paths: Sequence[Path], text_rows: TextRows = "auto") -> Table:
     """The rows of files of one format, one after the other.
 
     Raises:
@@ -120,7 +125,9 @@ def open_table(paths: Sequence[Path]) -> Table:
         if any(packing(path) for path in paths):
             paths = unpacked(paths, room)
         return ParquetTable(paths, room) if form == "Parquet" else open_arrow(paths, room)
-    reader = reader_for(form, paths)
+    reader = reader_for(form, paths, text_rows)
+    if isinstance(reader, BookReader):
+        room = Room(paths, "passages")
     return Converted(paths, room, type(reader)) if reader else JsonLines(paths, room)
 
 

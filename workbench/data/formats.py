@@ -5,6 +5,9 @@ Knows names and kinds of columns; knows nothing of templates' results or of toke
 
 from typing import Any
 
+import msgspec
+
+from workbench.data.books import Running
 from workbench.data.recognition import Guess, Seen, best_guess, guesses, names
 from workbench.data.roles import as_roles, column_of
 from workbench.data.table import Column, Table
@@ -29,7 +32,7 @@ ROLES: dict[DataFormat, list[str]] = {
     "auto": [],
     "wording": [],
     "text": ["text"],
-    "prompt_completion": ["prompt", "completion", "system?"],
+    "prompt_completion": ["prompt", "completion", "system?", "label?"],
     "messages": ["messages", "tools?"],
     "sharegpt": ["conversations", "system?", "tools?"],
     "alpaca": ["instruction", "input?", "output", "system?", "history?"],
@@ -59,7 +62,17 @@ WORDING = FormatFound(  # the prompt pane's, whatever the rows are
 def recognise_table(table: Table, settings: DatasetSettings, prompt: Prompt) -> FormatFound:
     """What the rows of a table are taken for, by the first of them; see `recognise`."""
     rows = [row for row in table.read(0, RECOGNISED) if isinstance(row, dict)]
-    return recognise(table.columns, rows, settings, prompt)
+    found = recognise(table.columns, rows, settings, prompt)
+    running = running_of(table)
+    if running and running.words and found.format == "text":
+        said = running.words[0].upper() + running.words[1:]
+        found = msgspec.structs.replace(found, why=f"{found.why} {said}.")
+    return found
+
+
+def running_of(table: Table) -> Running | None:
+    """How the rows of a text go on from one to the next; None where each is a text of its own."""
+    return getattr(table, "running", None)
 
 
 def recognise(

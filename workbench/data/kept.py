@@ -26,11 +26,13 @@ SPARE = 256 << 20  # bytes that a conversion leaves free on the disk
 class Room:
     """The folder in the cache for one state of some files.
 
-    `fingerprint` is that of what they hold, wherever they lie.
+    `fingerprint` is that of what they hold, wherever they lie, and of `manner`, how their rows are
+    made where that can be done in more than one.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], manner: str = "") -> None:
         content, written, place = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+        content.update(manner.encode())
         about = [os.stat(path) for path in files]
         whole = sum(one.st_size for one in about) <= WHOLE
         for path, one in zip(files, about, strict=True):

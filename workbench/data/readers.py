@@ -11,10 +11,11 @@ from typing import Protocol
 import msgspec
 
 from workbench.catalogue import SourceError
-from workbench.data import delimited, document
+from workbench.data import books, delimited, document
 from workbench.data.lines import BLANK, BOM
 from workbench.data.streams import Stream, encoding, packing
 from workbench.data.table import Broken
+from workbench.settings.base import TextRows
 
 TOO_LONG = b"0, which stands for a line longer than 64 MB"
 SNIFFED = 1 << 20  # bytes of a file that tell what it is
@@ -73,6 +74,7 @@ class TextReader:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.joiner, self.words = "\n", ""
 
     def rows(self, stream: Stream) -> Iterator[bytes | Broken]:
         damaged: list[int] = []
@@ -94,6 +96,62 @@ class TextReader:
                 damaged.append(line.number)
                 yield encode({"text": text.decode(errors="replace")})
         self.notes += not_utf8(stream.path, damaged)
+
+
+class BookReader:
+    """A row a passage, whole paragraphs of about two thousand characters, in the column `text`."""
+
+    keeps_lines = False
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.joiner, self.words = "\n\n", ""
+
+    def rows(self, stream: Stream) -> Iterator[bytes | Broken]:
+        damaged: list[int] = []
+        if stream.binary():
+            raise SourceError(
+                f"{stream.path} is no text: it holds bytes of zero; name a file of text."
+            )
+        kind = books.kind_of(start_of(stream.path))
+        self.words = "; ".join(
+            said
+            for said, true in (
+                ("Project Gutenberg's header and licence are left out", kind.gutenberg),
+                ("lines are joined to paragraphs", kind.width),
+                ("a row is a passage of whole paragraphs", True),
+            )
+            if true
+        )
+
+        def lines() -> Iterator[str]:
+            for line in stream.lines():
+                if not line.whole:
+                    raise SourceError(
+                        f"{stream.path}, line {line.number:,} is longer than 64 MB; split it."
+                    )
+                try:
+                    yield line.text.removesuffix(b"\r").decode()
+                except UnicodeDecodeError:
+                    damaged.append(line.number)
+                    yield line.text.removesuffix(b"\r").decode(errors="replace")
+
+        own = books.own_lines(lines(), kind.header) if kind.gutenberg else lines()
+        any_row = False
+        for passage in books.passages(books.paragraphs(own, kind.width)):
+            any_row = True
+            yield encode({"text": passage})
+        if not any_row and kind.gutenberg:
+            raise SourceError(
+                f"{stream.path} holds Project Gutenberg's header and licence and no text of a "
+                "book; name the file that has the book."
+            )
+        self.notes += not_utf8(stream.path, damaged)
+
+
+def start_of(path: Path) -> str:
+    """The first characters of a text."""
+    return beginning(path).decode(errors="replace").replace("\r\n", "\n")
 
 
 class DelimitedReader:
@@ -134,16 +192,23 @@ def not_utf8(path: Path, lines: Sequence[int]) -> list[str]:
     ]
 
 
-def reader_for(form: str, paths: Sequence[Path]) -> Reader | None:
+def reader_for(form: str, paths: Sequence[Path], text_rows: TextRows = "auto") -> Reader | None:
     """What converts these files, of one format by their names; None: they are read in place."""
     if form == "CSV":
         return DelimitedReader()
     if form == "text":
-        return TextReader()
+        return BookReader() if is_book(text_rows, paths[0]) else TextReader()
     if is_document(form, beginning(paths[0])):
         return DocumentReader()
     plain = all(not packing(path) and not encoding(beginning(path, 4)) for path in paths)
     return None if plain else LinesReader()
+
+
+def is_book(text_rows: TextRows, path: Path) -> bool:
+    """Whether a text is read as passages."""
+    if text_rows != "auto":
+        return text_rows == "passages"
+    return books.kind_of(start_of(path)).book
 
 
 def beginning(path: Path, size: int = SNIFFED) -> bytes:

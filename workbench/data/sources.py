@@ -93,16 +93,16 @@ def open_source(settings: DatasetSettings, folder: Path, report: Report) -> Sour
         if not path.exists() and source.startswith("sessions/"):
             path = shipped(source, path)
         if path.is_file():
-            return Source(*files.open_files({"train": [path]}, source))
+            return Source(*files.open_files({"train": [path]}, source, settings.text_rows))
         if path.is_dir():
-            return Source(*files.open_folder(path, source))
+            return Source(*files.open_folder(path, source, settings.text_rows))
         if path.exists():
             raise SourceError(f"{path} is neither a file nor a folder; name one of these.")
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
     if glob.has_magic(source) and (found := sorted(glob.glob(str(path), recursive=True))):
         chosen = [Path(name) for name in found if Path(name).is_file()]
-        return Source(*files.open_matching(chosen, source))
+        return Source(*files.open_matching(chosen, source, settings.text_rows))
     if is_path(source):
         raise SourceError(f"There is no file or folder {path}; correct dataset.source.")
     from workbench.data import hub

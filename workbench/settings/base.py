@@ -22,6 +22,7 @@ DataFormat = Literal[
     "classification",
     "translation",
 ]
+TextRows = Literal["auto", "lines", "passages"]
 ProblemKind = Literal[
     "duplicates",  # all but the first of equal rows
     "near_duplicates",

@@ -9,6 +9,7 @@ from workbench.settings.base import (
     NotNegative,
     ProblemKind,
     Section,
+    TextRows,
 )
 
 
@@ -42,6 +43,15 @@ class DatasetSettings(Section):
         str, Meta(description="A column whose equal values all stay on one side.")
     ] = ""
     split_seed: Annotated[NotNegative, Meta(description="Another number holds out others.")] = 0
+    text_rows: Annotated[
+        TextRows,
+        Meta(
+            description="What a row of a text file is. lines: a line; passages: whole paragraphs "
+            "of about 2,000 characters, for books; auto: passages where lines are broken at a "
+            "width, blank lines stand between them, or the book is Project Gutenberg's, whose "
+            "header and licence are left out."
+        ),
+    ] = "auto"
     where: Annotated[
         str, Meta(description="Rows to use, such as: rating > 1 and label = 'positive'.")
     ] = ""
