@@ -17,6 +17,7 @@ import msgspec
 from tests.ui.fakeanswers import FakeAnswers
 from tests.ui.fakedata import FakeData
 from tests.ui.fakeprompts import FakePrompts
+from tests.ui.fakeruns import FakeRuns
 from workbench import protocol as p
 from workbench.protocol import AnyEvent, AnyRequest, RunStatus
 from workbench.runs import Run
@@ -25,7 +26,7 @@ from workbench.session import Session
 TEMPLATE = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
-class FakeLink(FakeAnswers, FakePrompts, FakeData):
+class FakeLink(FakeAnswers, FakePrompts, FakeRuns, FakeData):
     """`pace` is the seconds between tokens and steps; 0 answers as fast as it can."""
 
     log_path: Path | None = None
@@ -34,6 +35,7 @@ class FakeLink(FakeAnswers, FakePrompts, FakeData):
     def __init__(self, rows: list[dict[str, Any]], pace: float = 0.0) -> None:
         FakeAnswers.__init__(self)
         FakePrompts.__init__(self)
+        FakeRuns.__init__(self)
         FakeData.__init__(self)
         self.rows, self.pace = rows, pace
         self.sent: list[AnyRequest] = []
@@ -199,7 +201,21 @@ def write_run(
             seconds=step * 3.4,
         )
         if step % max(1, steps // 5) == 0:
-            run.metrics(step=step, eval_loss=0.62 + 2.2 * math.exp(-step / (steps / 5)))
+            run.metrics(
+                step=step,
+                eval_loss=0.62 + 2.2 * math.exp(-step / (steps / 5)),
+                eval_accuracy=0.5 + 0.4 * step / steps,
+            )
+            for row in (3, 7):
+                run.sample(
+                    step=step,
+                    pinned=True,
+                    number=row,
+                    prompt="plain",
+                    weights="tuned",
+                    expected="positive",
+                    text="positive" if step > steps // 2 else f"I think of row {row}",
+                )
         if link:
             link.live = status("running", step)
         on_event(p.TrainingAdvanced(run=status("running", step), what="training"))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,9 +11,20 @@ from tests.ui.conftest import Bench, film_session, ready, screen_text, until
 from tests.ui.fake import FakeLink, write_run
 from workbench import protocol as p
 from workbench import session as sessions
+from workbench.ui.app import WorkbenchApp
 from workbench.ui.braille import smoothed, thin, ticks
 from workbench.ui.history import History
 from workbench.ui.widgets.chart import Series, chart
+
+
+async def to_setting(pilot: Any, app: WorkbenchApp, name: str) -> None:
+    """Move the cursor of the sheet for a run to a setting."""
+    sheet = app.screen
+    for _ in range(60):
+        if sheet.key and sheet.key[-1] == name:
+            return
+        await pilot.press("down")
+    pytest.fail(f"there is no setting {name} in the sheet")
 
 
 async def test_a_run_is_started_watched_asked_and_finished(bench: Bench) -> None:
@@ -23,7 +35,8 @@ async def test_a_run_is_started_watched_asked_and_finished(bench: Bench) -> None
         await pilot.press("f7")
         await pilot.pause(0.1)
         assert "Start a fine-tune" in screen_text(app)
-        await pilot.press("home", *["delete"] * 6, *"100", "enter")
+        await to_setting(pilot, app, "rows")
+        await pilot.press("enter", "home", "ctrl+k", *"100", "enter", "f7")
         await until(pilot, lambda: app.watching.live)
         assert link.last(p.StartTraining).session.training.rows == 100
         await until(pilot, lambda: "● running" in screen_text(app))
@@ -49,10 +62,11 @@ async def test_a_wrong_setting_keeps_the_run_from_starting(bench: Bench) -> None
         await ready(pilot)
         await pilot.press("f7")
         await pilot.pause(0.1)
-        await pilot.press("home", *["delete"] * 6, *"many", "enter")
+        await to_setting(pilot, app, "rows")
+        await pilot.press("enter", "home", "ctrl+k", *"many", "enter")
         await pilot.pause(0.1)
         assert "training.rows" in screen_text(app)
-        await pilot.press("escape")
+        await pilot.press("escape", "escape")
         assert "StartTraining" not in link.kinds()
 
 

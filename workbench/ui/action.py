@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Group = Literal["Panes", "Dataset", "Prompt", "Output", "Training", "Session", "Look"]
-# Where a key works: everywhere, or where the dataset or the output pane, or one of its views, has
-# the focus.
+# Where a key works: everywhere, or where the dataset, the output or the monitor pane, or one of its
+# views, has the focus.
 Where = Literal[
     "",
     "dataset",
@@ -18,6 +18,12 @@ Where = Literal[
     "scores",
     "search",
     "versions",
+    "monitor",
+    "curves",
+    "pinned",
+    "happened",
+    "compared_runs",
+    "sweep",
 ]
 
 

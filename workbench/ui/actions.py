@@ -4,6 +4,7 @@ from workbench.ui.action import Action, Group, Where
 from workbench.ui.dataset_actions import DATASET
 from workbench.ui.output_actions import OUTPUT
 from workbench.ui.prompt_actions import PROMPT
+from workbench.ui.training_actions import TRAIN, TRAINING
 
 __all__ = ["ACTIONS", "Action", "Group", "Where", "shown_key", "shown_keys"]
 
@@ -23,14 +24,7 @@ ACTIONS = (
         footer=True,
     ),
     Action("pane('monitor')", "f6", "Monitor", "Go to the run's figures.", "Panes", footer=True),
-    Action(
-        "train",
-        "f7",
-        "Train",
-        "Start fine-tuning on the rows, or stop the run with a checkpoint.",
-        "Training",
-        footer=True,
-    ),
+    TRAIN,
     Action(
         "measure",
         "f8",
@@ -51,22 +45,6 @@ ACTIONS = (
         "quit", "f10,ctrl+q", "Quit", "Leave; a run under way may go on.", "Session", footer=True
     ),
     Action("stop", "escape", "Stop", "Stop the answer or the measuring under way.", "Prompt"),
-    Action(
-        "resume",
-        "ctrl+r",
-        "Resume run",
-        "Go on with the shown run from its last checkpoint.",
-        "Training",
-    ),
-    Action("previous_run", "alt+left", "Earlier run", "Show the run before this one.", "Training"),
-    Action("next_run", "alt+right", "Later run", "Show the run after this one.", "Training"),
-    Action(
-        "use_run",
-        "alt+u",
-        "Use this run's adapter",
-        "Answer from the shown run's last checkpoint; again: from the base model alone.",
-        "Training",
-    ),
     Action("zoom", "ctrl+t", "Zoom pane", "Give the whole screen to this pane, or back.", "Panes"),
     Action("go_to_row", "ctrl+g", "Go to row", "Jump to a row by its number.", "Panes"),
     Action("previous_row", "alt+up", "Row before", "Go to the row before, from any pane.", "Panes"),
@@ -74,6 +52,7 @@ ACTIONS = (
     *DATASET,
     *PROMPT,
     *OUTPUT,
+    *TRAINING,
     Action("settings", "f12,alt+e", "Settings", "Change any setting of the session.", "Session"),
     Action("open_session", "ctrl+o", "Open session", "Open another session.", "Session"),
     Action(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workbench.ui.panes.prompt import PromptPane
     from workbench.ui.remembering import Remembering
     from workbench.ui.scoring import Scoring
+    from workbench.ui.sweeping import Sweeping
     from workbench.ui.varying import Varying
     from workbench.ui.watching import Watching
 
@@ -111,6 +112,10 @@ class Base(App[Any]):
 
     @property
     def improving(self) -> "Improving":
+        raise NotImplementedError
+
+    @property
+    def sweeping(self) -> "Sweeping":
         raise NotImplementedError
 
     def show_in_grid(self, job: "Job") -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.session import Pane as PaneName
 from workbench.ui.actions import ACTIONS, Action
-from workbench.ui.measuring import Measuring
+from workbench.ui.running import Running
 
 if TYPE_CHECKING:
     from workbench.ui.panes.dataset import DatasetPane
@@ -21,7 +21,7 @@ TYPED_WITHIN = 1.0  # seconds that an action waits for the keys before it
 OURS = {action.name.partition("(")[0] for action in ACTIONS}
 
 
-class Doing(Measuring):
+class Doing(Running):
     zoomed = False
     made = False  # the panes are there
     theme_names: list[str]
@@ -45,7 +45,7 @@ class Doing(Measuring):
         where = self.focused.ancestors_with_self if self.focused else []
         return any(
             pane in where and action.where in pane.places
-            for pane in (self.dataset_pane, self.output_pane)
+            for pane in (self.dataset_pane, self.output_pane, self.monitor_pane)
         )
 
     async def run_action(self, action: Any, *arguments: Any, **named: Any) -> bool:
@@ -109,6 +109,8 @@ class Doing(Measuring):
             return
         if self.session.layout.focus == "output" and self.output_pane.back():
             return
+        if self.session.layout.focus == "monitor" and self.monitor_pane.back():
+            return
         if not self.stop_asking():
             self.action_pane(self.session.layout.focus)
 
@@ -124,44 +126,6 @@ class Doing(Measuring):
         from workbench.ui.screens.exact import ExactScreen
 
         self.push_screen(ExactScreen(self.browsing.rendered))
-
-    # --- training ----------------------------------------------------------------------------
-
-    def action_train(self) -> None:
-        if self.watching.live:
-            from workbench.ui.screens.leaving import stop_question
-
-            self.push_screen(stop_question(self.watching.live), self.stop_run)
-            return
-        from workbench.ui.screens.training import TrainScreen
-
-        opened = self.browsing.opened
-        rows = (opened.used or opened.rows) if opened else 0
-        sheet = TrainScreen(self.session, rows, self.browsing.recognising.native)
-
-        def start(answer: str | None) -> None:
-            if answer == "start":
-                self.change(sheet.session)
-                self.watching.start(self.session)
-                self.action_pane("monitor")
-
-        self.push_screen(sheet, start)
-
-    def stop_run(self, answer: str | None) -> None:
-        if answer == "stop":
-            self.watching.stop()
-
-    def action_resume(self) -> None:
-        self.watching.resume()
-
-    def action_use_run(self) -> None:
-        self.watching.use()
-
-    def action_previous_run(self) -> None:
-        self.watching.step_to(-1)
-
-    def action_next_run(self) -> None:
-        self.watching.step_to(1)
 
     # --- session -----------------------------------------------------------------------------
 

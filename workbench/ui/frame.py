@@ -74,7 +74,8 @@ def tabs(app: "WorkbenchApp", width: int) -> list[Line]:
 def footer(app: "WorkbenchApp", width: int) -> list[Line]:
     """The actions of the table as they fit: those that matter now first, quitting always."""
     focus = app.session.layout.focus
-    panes = (app.dataset_pane, app.output_pane) if app.made else ()
+    panes = (app.dataset_pane, app.output_pane, app.monitor_pane) if app.made else ()
+    offered = app.monitor_pane.offered if app.made and focus == "monitor" else ()
     pane, view = next((one.places for one in panes if one.pane == focus), ("", ""))
     of_rows = view in {"rows", "columns", "problems"}
     shown = [
@@ -82,6 +83,7 @@ def footer(app: "WorkbenchApp", width: int) -> list[Line]:
         for action in ACTIONS
         if (action.footer and (not action.where or (of_rows and action.where == pane)))
         or (view and action.where == view)
+        or action.name in offered
     ]
     # Where there is little room, the keys of what one looks at come before the other panes'.
     shown.sort(key=lambda action: (action.name != "help", not action.where))

@@ -8,52 +8,90 @@ from workbench.protocol import RunStatus
 from workbench.ui.braille import Point
 
 RECENT = 20  # lines from which the speed is taken
+# Figures that have a curve beside those that begin with eval_, in the order they are offered.
+CURVES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory")
 
 
 class History:
-    """The series of one run, and its latest figures."""
+    """The series of one run, its latest figures, what happened to it and what it answered."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tail = runs.Tail(folder / "metrics.jsonl")
-        self.loss: list[Point] = []
-        self.eval_loss: list[Point] = []
+        self.event_tail = runs.Tail(folder / "events.jsonl")
+        self.sample_tail = runs.Tail(folder / "samples.jsonl")
+        self.series: dict[str, list[Point]] = {"loss": [], "eval_loss": []}
         self.latest: dict[str, Any] = {}
+        self.events: list[dict[str, Any]] = []
+        self.pinned: list[dict[str, Any]] = []  # answers to the pinned prompts, in order
         self.speed: list[tuple[float, float]] = []  # (step, seconds trained)
         self.status = RunStatus(name=folder.name, folder=str(folder), state="running")
         self.what = ""
         self.checkpoint = 0  # step of the last whole one; 0: there is none
 
+    @property
+    def loss(self) -> list[Point]:
+        return self.series["loss"]
+
+    @property
+    def eval_loss(self) -> list[Point]:
+        return self.series["eval_loss"]
+
+    @property
+    def curves(self) -> list[str]:
+        """What there are curves of: losses together, each metric of an evaluation, the rest."""
+        metrics = [name for name in self.series if name.startswith("eval_") and name != "eval_loss"]
+        rest = [name for name in CURVES[1:] if self.series.get(name)]
+        return ["loss", *metrics, *rest]
+
+    @property
+    def started(self) -> dict[str, Any]:
+        """What the run's first event says: model, task, method, rows, reasons."""
+        return next((one for one in self.events if one.get("event") == "started"), {})
+
+    @property
+    def paused(self) -> bool:
+        return self.status.state == "running" and self.what == "paused"
+
     def read(self) -> bool:
-        """Take in what is new in the file. True where there was something."""
+        """Take in what is new in the files. True where there was something."""
         lines = self.tail.read()
         for line in lines:
             self.take(line)
-        return bool(lines)
+        events, samples = self.event_tail.read(), self.sample_tail.read()
+        self.events += events
+        for sample in samples:
+            if sample.get("pinned"):
+                self.take_pinned(sample)
+        return bool(lines or events or samples)
 
     def take(self, line: dict[str, Any]) -> None:
         step = number(line.get("step"))
         if step is None:
             return
         # A run that was resumed goes back to its checkpoint: what came after it is not part of it.
-        for series in (self.loss, self.eval_loss):
+        for series in self.series.values():
             while series and series[-1][0] > step:
                 series.pop()
-        if (loss := number(line.get("loss"))) is not None:
-            self.put(self.loss, step, loss)
-        if (loss := number(line.get("eval_loss"))) is not None:
-            self.put(self.eval_loss, step, loss)
+        for key, value in line.items():
+            charted = key in CURVES or key.startswith("eval_")
+            if charted and (one := number(value)) is not None:
+                put(self.series.setdefault(key, []), step, one)
         self.latest.update({key: value for key, value in line.items() if value is not None})
         if (seconds := number(line.get("seconds"))) is not None:
             if self.speed and self.speed[-1][0] > step:
                 self.speed.clear()
             self.speed = [*self.speed, (step, seconds)][-RECENT:]
 
-    def put(self, series: list[Point], step: float, value: float) -> None:
-        if series and series[-1][0] == step:
-            series[-1] = (step, value)
-        else:
-            series.append((step, value))
+    def take_pinned(self, sample: dict[str, Any]) -> None:
+        """An answer; one of the same prompt and step from before a resumption makes way."""
+        step = sample.get("step", 0)
+        self.pinned = [
+            one
+            for one in self.pinned
+            if not (same_prompt(one, sample) and one.get("step", 0) >= step)
+        ]
+        self.pinned.append(sample)
 
     def refresh_status(self) -> None:
         """What became of the run, from its files; for runs that no news comes of."""
@@ -81,6 +119,18 @@ class History:
             return -1
         left = self.status.total_steps - self.step
         return max(0.0, left * (seconds1 - seconds0) / (step1 - step0))
+
+
+def put(series: list[Point], step: float, value: float) -> None:
+    if series and series[-1][0] == step:
+        series[-1] = (step, value)
+    else:
+        series.append((step, value))
+
+
+def same_prompt(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    keys = ("number", "prompt", "weights")
+    return all(one.get(key) == other.get(key) for key in keys)
 
 
 def number(value: Any) -> float | None:

@@ -100,6 +100,16 @@ class Watching:
         self.show(self.folders[to])
         self.remember(names[to] if to < len(names) - 1 else "")
 
+    def show_named(self, name: str) -> None:
+        """Show the run of this name."""
+        self.folders = runs.find(self.app.workspace)
+        for number, folder in enumerate(self.folders, 1):
+            if folder.name == name:
+                self.show(folder, self.live if self.live_name == name else None)
+                self.remember(name if number < len(self.folders) else "")
+                return
+        self.app.tell(f"There is no run {name} any more.", "warning")
+
     def remember(self, name: str) -> None:
         self.app.change_layout(run=name)
 

@@ -1,28 +1,28 @@
-"""The monitor pane: a run's state, figures and curves; without a run, what F7 would start."""
+"""The monitor pane: a run as it goes, and behind keys what it answers, what happened, all runs."""
 
-import time
-from pathlib import Path
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 from textual.app import ComposeResult
 
 from workbench.protocol import Progress, RunStatus
 from workbench.session import Session
-from workbench.text import one_line
-from workbench.ui.braille import smoothed
+from workbench.ui.actions import ACTIONS, shown_key
 from workbench.ui.history import History
 from workbench.ui.panes.pane import Pane
-from workbench.ui.units import count, duration, figure, plural, rate, size
-from workbench.ui.views.record import progress_lines
-from workbench.ui.widgets.chart import Chart, Series
-from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, spread, wrap
+from workbench.ui.views.curves import CurvesView
+from workbench.ui.widgets.lines import Bar, Line, Lines, clip
 
-CHART_PERIOD = 3.0  # seconds
-STATES = {
-    "running": ("● running", "good"),
-    "stopped": ("■ stopped", "warn"),
-    "finished": ("✓ finished", "good"),
-    "failed": ("✗ failed", "bad"),
-    "interrupted": ("⚡ interrupted", "warn"),
+if TYPE_CHECKING:
+    from workbench.ui.base import Base
+
+MonitorView = Literal["curves", "pinned", "happened", "compared_runs", "sweep"]
+VIEWS: dict[MonitorView, str] = {  # the class of each, in a module of its name
+    "curves": "CurvesView",
+    "pinned": "PinnedView",
+    "happened": "HappenedView",
+    "compared_runs": "ComparedRunsView",
+    "sweep": "SweepView",
 }
 
 
@@ -34,22 +34,64 @@ class MonitorPane(Pane):
         self.position = (0, 0)  # the shown run's number, of how many
         self.earlier: list[RunStatus] = []
         self.progress: Progress | None = None
-        self.figures = Lines(self.draw, id="figures")
-        self.chart = Chart(id="chart")
-        self.charted: tuple[Path, str] | None = None  # which run, and in what state
-        self.charted_at = 0.0
         self.native = ""  # the format of rows that need no wording
-        self.high: int | str = 0  # lines of the figures
+        self.view: MonitorView = "curves"
+        self.curves = CurvesView(self)
+        self.views: dict[str, Any] = {"curves": self.curves}  # made when they are looked at
+        self.tabs = Bar(self.draw_tabs, id="monitor-views")
+
+    @property
+    def bench(self) -> "Base":
+        return self.app  # type: ignore[return-value]
+
+    @property
+    def figures(self) -> Lines:
+        return self.curves.figures
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """Where keys work that are pressed here: see `Action.where`."""
+        return "monitor", self.view
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """Names of the actions that make sense now: of a run under way, else of one that was."""
+        if self.bench.watching.live:
+            return ("steer_rate", "steer('evaluate')", "steer('checkpoint')", "pause")
+        if self.history:
+            return ("compare_tuned", "export_run", "eject_run", "start_sweep")
+        return ()
 
     def compose(self) -> ComposeResult:
-        self.chart.display = False
-        yield self.figures
-        yield self.chart
+        yield self.tabs
+        yield self.curves
 
     def go(self) -> None:
-        self.figures.focus()
+        self.views[self.view].go()
+
+    async def look(self, name: MonitorView) -> None:
+        """Show another view; what it needs is imported only now."""
+        if name not in self.views:
+            view = getattr(import_module(f"workbench.ui.views.{name}"), VIEWS[name])(self)
+            view.display = False  # until it is its turn: it must not be seen beside the other
+            self.views[name] = view
+            await self.mount(view)
+        held = self.has_focus_within
+        self.view = name
+        for other, view in self.views.items():
+            view.display = other == name
+        if held:
+            self.go()  # else the focus is lost with the view that is hidden
+        self.tabs.redraw()
+        self.redraw()
+
+    def back(self) -> bool:
+        """One step back inside the view. False where there is none."""
+        view = self.views[self.view]
+        return bool(view.back()) if hasattr(view, "back") else False
 
     def redraw(self) -> None:
+        """What is new of the run; a view that is not in sight is drawn when it is."""
         history = self.history
         if history:
             number, total = self.position
@@ -58,163 +100,17 @@ class MonitorPane(Pane):
             )
         else:
             self.name_it()
-        charted = history is not None and bool(history.loss or history.eval_loss)
-        if self.chart.display != charted:
-            self.chart.display = charted
-        self.set_class(charted, "charted")
-        self.figures.redraw()
-        if history and charted and self.chart_is_due(history):
-            smooth = smoothed(history.loss)
-            self.chart.show(
-                [
-                    Series("loss", "train", history.loss, legend=False),
-                    Series("loss, smoothed", "smooth", smooth),
-                    Series("evaluation", "eval", history.eval_loss, marked=True),
-                ],
-                history.status.total_steps,
-            )
-        high: int | str = "1fr"
-        if charted and self.is_mounted:
-            high = min(len(self.figures.lines), max(4, self.size.height - 7))
-        if high != self.high:
-            self.high = self.figures.styles.height = high
+        self.views[self.view].redraw()
 
-    def chart_is_due(self, history: History) -> bool:
-        """A curve under way is drawn anew every few seconds: on a slow line it costs the most."""
-        now = time.monotonic()
-        same = self.charted == (history.folder, history.status.state)
-        if same and history.status.state == "running" and now - self.charted_at < CHART_PERIOD:
-            return False
-        self.charted, self.charted_at = (history.folder, history.status.state), now
-        return True
-
-    def draw(self, width: int) -> list[Line]:
-        return self.draw_run(self.history, width) if self.history else self.draw_plan(width)
-
-    def draw_run(self, history: History, width: int) -> list[Line]:
-        status = history.status
-        word, ink = STATES[status.state]
-        state: Line = [(word, ink)]
-        if status.state == "running" and history.what:
-            state.append((f" · {one_line(history.what, 40)}", "quiet"))
-        lines: list[Line] = []
-        if self.progress and not history.latest:
-            lines += progress_lines(self.progress, width)
-        step, total = history.step, status.total_steps
-        share = step / total if total else 0.0
-        steps = f"step {count(step)}" + (f" of {count(total)}" if total else "")
-        if (epoch := history.figure("epoch")) is not None:
-            steps += f" · epoch {epoch:.2f}"
-        lines.insert(0, spread(state, [(steps, "text")], width))
-        if total:
-            right = f" {share * 100:3.0f} %"
-            if status.state == "running" and history.seconds_left >= 0:
-                right += f" · {duration(history.seconds_left)} left"
-            if (seconds := history.figure("seconds")) is not None:
-                right += f" · {duration(seconds)} so far"
-            room = max(4, width - len(right))
-            lines.append([*progress_bar(share, room, ink), (right, "quiet")])
-        if status.message and status.state in ("failed", "interrupted", "finished"):
-            lines += wrap(status.message, width, "bad" if status.state == "failed" else "text")
-        if status.state in ("interrupted", "stopped", "failed"):
-            words = (
-                f"ctrl+r resumes it from step {count(history.checkpoint)}, its last checkpoint."
-                if history.checkpoint
-                else "It left no checkpoint; F7 starts a new run."
-            )
-            lines += wrap(words, width, "quiet")
-        if status.state == "finished":
-            used = self.session.model.adapter == history.folder.name
-            words = "F5 answers with it · F8 measures it" if used else "alt+u answers with it"
-            lines += wrap(f"{words} · F7 starts another run", width, "quiet")
-        return [*lines, *self.figure_lines(history, width)]
-
-    def figure_lines(self, history: History, width: int) -> list[Line]:
-        """Name and value in as many columns as fit; the graphics processors below."""
-        shown: list[tuple[str, str]] = []
-        for key, name, words in (
-            ("loss", "loss", figure),
-            ("eval_loss", "eval loss", figure),
-            ("learning_rate", "learning rate", lambda value: f"{value:.2e}"),
-            ("grad_norm", "grad norm", figure),
-            ("tokens_per_second", "tokens/s", rate),
-            ("memory", "memory", size),
-        ):
-            value = history.figure(key)
-            if value is not None:
-                shown.append((name, words(value)))
-        columns = 3 if width >= 66 else 2
-        cell = width // columns
-        lines: list[Line] = []
-        for start in range(0, len(shown), columns):
-            line: Line = []
-            for name, text in shown[start : start + columns]:
-                gap = max(1, cell - len(name) - len(text) - 2)
-                line += [(name, "quiet"), (" " * gap + text, "strong"), ("  ", "text")]
-            lines.append(clip(line, width))
-        for index, gpu in enumerate(history.latest.get("gpus") or []):
-            if isinstance(gpu, dict):
-                lines.append(gpu_line(index, gpu, width))
-        return lines
-
-    def draw_plan(self, width: int) -> list[Line]:
-        training = self.session.training
-        rows = plural(training.rows, "row") if training.rows else "all rows"
-        epochs = f"{training.num_train_epochs:g} epoch" + (
-            "s" if training.num_train_epochs != 1 else ""
-        )
-        length = f"{training.max_steps:,} steps" if training.max_steps > 0 else epochs
-        batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
-        lines: list[Line] = []
-        if self.progress:
-            lines += [*progress_lines(self.progress, width), []]
-        lines += [[("No run yet. ", "strong"), ("F7", "key"), (" starts one:", "text")]]
-        for name, value in (
-            ("method", f"LoRA, rank {training.lora_r}, alpha {training.lora_alpha}"),
-            ("rows", f"{rows}, {length}"),
-            ("batch", f"{plural(batch, 'row')} a step"),
-            ("learning rate", f"{training.learning_rate:g}, {training.lr_scheduler_type}"),
-            (
-                "evaluation",
-                f"{plural(training.evaluation_rows, 'row')}, every {training.eval_steps} steps"
-                if training.eval_steps
-                else "at the end",
-            ),
-        ):
-            lines.append(clip([(f"  {name:<14}", "quiet"), (value, "text")], width))
-        if not self.session.prompt().completion and not self.native:
-            lines += wrap(
-                "It needs an answer to learn: write it in the prompt pane (F3).", width, "warn"
-            )
-        if self.earlier:
-            lines += [[], [("Earlier runs", "title"), ("  alt+← shows them", "quiet")]]
-            for status in reversed(self.earlier[-20:]):
-                word, ink = STATES[status.state]
-                name = one_line(status.name, 60)
-                steps = f"step {count(status.step)} of {count(status.total_steps)}"
-                lines.append(
-                    spread([("  " + name, "text")], [(f"{steps}  ", "quiet"), (word, ink)], width)
-                )
-        return lines
-
-
-def gpu_line(index: int, gpu: dict[str, object], width: int) -> Line:
-    """A graphics processor: load, memory and temperature, as far as they are known."""
-
-    def known(key: str) -> float:
-        value = gpu.get(key)
-        return float(value) if isinstance(value, int | float) else -1.0
-
-    line: Line = [
-        (f"GPU {index} ", "title"),
-        (one_line(str(gpu.get("name", "")), 24) + " ", "quiet"),
-    ]
-    if (load := known("load")) >= 0:
-        line += [*progress_bar(load, 10, "accent"), (f" {load * 100:3.0f} % ", "strong")]
-    if (memory := known("memory")) >= 0:
-        line.append((f" {size(memory)}", "strong"))
-        if (total := known("memory_total")) > 0:
-            line.append((f" of {size(total)}", "quiet"))
-    if (heat := known("temperature")) >= 0:
-        line.append((f"  {heat:.0f} °C", "warn" if heat >= 85 else "strong"))
-    return clip(line, width)
+    def draw_tabs(self, width: int) -> list[Line]:
+        line: Line = []
+        for action in ACTIONS:
+            name = action.name.removeprefix("monitor('").removesuffix("')")
+            if name not in VIEWS or name == action.name:
+                continue
+            key = shown_key(action.keys)
+            if name == self.view:
+                line.append((f" {key} {action.label} ", "tab"))
+            else:
+                line += [(f" {key}", "key"), (f" {action.label} ", "quiet")]
+        return [clip(line, width)]

@@ -32,7 +32,7 @@ class SettingsScreen(Sheet):
         super().__init__()
         self.TITLE_TEXT = title or self.TITLE_TEXT
         self.session, self.roots = session, roots
-        self.keys = keys(session, roots)
+        self.keys: list[Key] = []
         self.about = Descriptions()
         self.problem = ""
 
@@ -46,11 +46,19 @@ class SettingsScreen(Sheet):
         self.fill()
         self.query_one(Choices).focus()
 
+    def wanted(self) -> list[Key]:
+        """The settings that are shown."""
+        return keys(self.session, self.roots)
+
+    def option_of(self, key: Key) -> str:
+        """The id of a setting's line."""
+        return str(self.keys.index(key))
+
     def fill(self) -> None:
         """Show the settings; the cursor stays on the same one."""
         choices = self.query_one(Choices)
         before = self.key
-        self.keys = keys(self.session, self.roots)
+        self.keys = self.wanted()
         choices.clear_options()
         head: Key = ()
         for index, key in enumerate(self.keys):
@@ -62,8 +70,8 @@ class SettingsScreen(Sheet):
                 )
             line = Content.assemble(f"  {key[-1]:<30} ", (self.words(key), "bold"))
             choices.add_option(Option(line, id=str(index)))
-        at = self.keys.index(before) if before in self.keys else 0
-        choices.highlighted = choices.get_option_index(str(at))
+        at = before if before in self.keys else self.keys[0]
+        choices.highlighted = choices.get_option_index(self.option_of(at))
 
     def words(self, key: Key) -> str:
         found = value(self.session, key)
@@ -74,8 +82,8 @@ class SettingsScreen(Sheet):
     @property
     def key(self) -> Key | None:
         choices = self.query_one(Choices)
-        option = choices.highlighted_option
-        return self.keys[int(option.id)] if option and option.id else None
+        name = (choices.highlighted_option.id if choices.highlighted_option else "") or ""
+        return self.keys[int(name)] if name.isdigit() else None
 
     def describe(self, width: int) -> list[Line]:
         lines: list[Line] = [[("─" * width, "frame")]]

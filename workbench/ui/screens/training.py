@@ -1,89 +1,226 @@
-"""What a run is about to do: the few settings that matter most, to change and to confirm."""
+"""What a run is about to do: its settings to change, and beside them what it will take."""
 
 from collections.abc import Iterator
-from functools import partial
+from typing import TYPE_CHECKING
 
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets.option_list import Option
 
-from workbench.session import Session, SessionError
-from workbench.ui.screens.sheet import Sheet, Text
-from workbench.ui.setting import change, shown, value
-from workbench.ui.widgets.field import Field
-from workbench.ui.widgets.lines import Line, clip, wrap
-
-BEFORE_A_RUN = (
-    ("training", "rows"),
-    ("training", "num_train_epochs"),
-    ("training", "learning_rate"),
-    ("training", "lora_r"),
-    ("training", "per_device_train_batch_size"),
+from workbench import presets
+from workbench.protocol import (
+    AnyEvent,
+    Cancel,
+    Done,
+    Failed,
+    HostLost,
+    Plan,
+    PlanTraining,
+    Progress,
+    TrainingPlanned,
 )
+from workbench.session import Session
+from workbench.ui.screens.settings import SettingsScreen
+from workbench.ui.screens.sheet import Text
+from workbench.ui.setting import Key
+from workbench.ui.views.plan import plan_lines
+from workbench.ui.views.record import progress_lines
+from workbench.ui.widgets.field import Choices, Field
+from workbench.ui.widgets.lines import Line, Lines, wrap
+
+if TYPE_CHECKING:
+    from workbench.ui.base import Base
+
+WAIT = 0.5  # seconds after the last change before a plan is asked for
+WIDE = 100  # cells from which on the plan stands beside the settings
+START = "start"
 
 
-def one_line_of(words: str, width: int) -> list[Line]:
-    return [clip([(words, "quiet")], width)]
+class TrainScreen(SettingsScreen):
+    """The result is "start" where the run in `session` is to begin."""
 
+    HINT = "enter starts or changes · ← → next value · 1 2 3 presets · a all settings · esc"
+    DEFAULT_CSS = """
+    TrainScreen > #sheet { width: 95%; max-width: 150; height: 90%; }
+    TrainScreen #settings-side { width: 1fr; }
+    TrainScreen #plan { width: 1fr; border-left: solid $frame; padding: 0 0 0 1; height: 1fr;
+        overflow-x: hidden; }
+    TrainScreen #plan:focus { border-left: solid $primary; }
+    TrainScreen.narrow Horizontal { layout: vertical; }
+    TrainScreen.narrow #settings-side { height: 3fr; width: 100%; }
+    TrainScreen.narrow #plan { height: 2fr; width: 100%; border-left: none;
+        border-top: solid $frame; padding: 0; }
+    """
+    BINDINGS = [
+        Binding("1", "preset(0)", show=False),
+        Binding("2", "preset(1)", show=False),
+        Binding("3", "preset(2)", show=False),
+        Binding("a", "all", show=False),
+        Binding("f7", "start", show=False),
+    ]
 
-class TrainScreen(Sheet):
-    """What a run is about to do, to change and to confirm."""
-
-    TITLE_TEXT = "Start a fine-tune"
-    HINT = "tab next field · enter starts · esc goes back"
-
-    def __init__(self, session: Session, rows: int, native: str = "") -> None:
-        """`native`: the format of rows that are examples by themselves."""
-        super().__init__(classes="small")
-        self.session, self.rows, self.native = session, rows, native
-        self.problem = ""
+    def __init__(self, bench: "Base") -> None:
+        super().__init__(bench.session, (("training",),), "Start a fine-tune")
+        self.bench = bench
+        self.all = False  # whether settings that do not matter for the task are shown, too
+        self.plan: Plan | None = None
+        self.request = -1
+        self.progress: Progress | None = None
+        self.failure = ""
+        self.timer: Timer | None = None
+        self.planned: Session | None = None  # what was last planned
 
     def inside(self) -> Iterator[Widget]:
-        yield Text(self.draw, id="plan")
-        labels = {
-            "rows": f"rows (0: all {self.rows:,})" if self.rows else "rows (0: all)",
-            "num_train_epochs": "epochs",
-            "learning_rate": "learning rate",
-            "lora_r": "rank",
-            "per_device_train_batch_size": "rows a step",
-        }
-        for section, name in BEFORE_A_RUN:
-            label = Text(partial(one_line_of, labels[name]))
-            yield label
-            field = Field(shown(value(self.session, (section, name))), id=f"set-{name}")
-            yield field
-        yield Text(self.draw_problem, id="problem")
+        with Horizontal():
+            with Vertical(id="settings-side"):
+                yield from super().inside()
+            yield Lines(self.draw_plan, id="plan")
 
     def on_mount(self) -> None:
-        self.query(Field).first().focus()
+        super().on_mount()
+        self.bench.sheet = self
+        self.query_one(Choices).highlighted = 0
 
-    def draw(self, width: int) -> list[Line]:
-        name = self.session.prompt().name
-        what = f"with the wording “{name}”: the model learns to give its answer"
-        if self.native:
-            what = f"whose rows are examples by themselves ({self.native})"
-        words = (
-            f"LoRA on {self.session.dataset.source}, {what}. "
-            "While it trains, F5 asks the weights as they are."
-        )
-        lines = wrap(words, width)
-        if not self.session.prompt().completion and not self.native:
-            lines += wrap("This wording has no answer to learn yet (F3).", width, "warn")
-        return [*lines, []]
+    def on_unmount(self) -> None:
+        if self.bench.sheet is self:
+            self.bench.sheet = None
+        if self.request >= 0:
+            self.bench.send(Cancel(target=self.request))
 
-    def draw_problem(self, width: int) -> list[Line]:
-        return wrap(self.problem, width, "bad") if self.problem else []
+    def on_resize(self) -> None:
+        self.set_class(self.size.width < WIDE, "narrow")
 
-    def on_input_submitted(self) -> None:
-        session = self.session
-        for key in BEFORE_A_RUN:
-            field = self.query_one(f"#set-{key[1]}", Field)
-            if field.value == shown(value(session, key)):
-                continue
-            try:
-                session = change(session, key, field.value)
-            except SessionError as error:
-                self.problem = str(error)
-                self.query_one("#problem", Text).redraw()
-                field.focus()
-                return
-        self.session = session
+    # --- settings ----------------------------------------------------------------------------
+
+    @property
+    def goal(self) -> str:
+        """As the plan says, where the session leaves it open."""
+        named = self.session.training.task
+        return self.plan.task if named == "auto" and self.plan else named
+
+    def wanted(self) -> list[Key]:
+        keys = super().wanted()
+        if self.all:
+            return keys
+        relevant = presets.relevant(self.session, self.goal)
+        return [key for key in keys if ".".join(key) in relevant]
+
+    def fill(self) -> None:
+        """The start comes first, then the presets' names, then the settings."""
+        choices = self.query_one(Choices)
+        started = choices.highlighted in (None, 0)
+        super().fill()
+        options = list(choices.options)
+        choices.clear_options()
+        choices.add_option(Option(Content.styled("▶ Start the run", "$primary bold"), id=START))
+        choices.add_options(options)
+        if self.key and not started:
+            choices.highlighted = choices.get_option_index(self.option_of(self.key))
+        self.plan_soon()
+
+    def action_preset(self, number: int) -> None:
+        if self.query_one(Field).has_focus:
+            return
+        preset = presets.PRESETS[number]
+        parameters = self.plan.parameters if self.plan else 0
+        opened = self.bench.browsing.opened
+        rows = (opened.used or opened.rows) if opened else 0
+        self.session = presets.apply(self.session, preset.name, self.goal, parameters, rows)
+        self.problem = ""
+        self.fill()
+        self.bench.tell(f"{preset.title}: {preset.words}")
+
+    def action_all(self) -> None:
+        """Show every setting of a run, or only those that matter for this one."""
+        if not self.query_one(Field).has_focus:
+            self.all = not self.all
+            self.fill()
+
+    def action_start(self) -> None:
         self.dismiss("start")
+
+    def on_option_list_option_selected(self) -> None:
+        option = self.query_one(Choices).highlighted_option
+        if option is not None and option.id == START:
+            self.dismiss("start")
+        else:
+            super().on_option_list_option_selected()
+
+    def describe(self, width: int) -> list[Line]:
+        lines = super().describe(width)
+        name = ".".join(self.key) if self.key else ""
+        if not name:
+            names = " · ".join(
+                f"{number} {one.title}" for number, one in enumerate(presets.PRESETS, 1)
+            )
+            lines = [[("─" * width, "frame")], *wrap(f"Presets: {names}.", width, "quiet")]
+        for setting, words in presets.advice_on(self.session, self.goal):
+            if not name or setting == name:
+                lines += wrap(f"! {words}", width, "warn")
+        return lines
+
+    # --- the plan ----------------------------------------------------------------------------
+
+    def plan_soon(self) -> None:
+        """Ask what the run would take, once nothing was changed for a moment."""
+        if self.session == self.planned:
+            return
+        if self.timer is not None:
+            self.timer.stop()
+        self.timer = self.set_timer(WAIT if self.planned else 0.01, self.ask)
+
+    def ask(self) -> None:
+        if self.request >= 0:
+            self.bench.send(Cancel(target=self.request))
+        self.planned, self.progress, self.failure = self.session, None, ""
+        self.request = self.bench.send(
+            PlanTraining(
+                session=self.session,
+                session_path=str(self.bench.path),
+                folder=str(self.bench.workspace),
+            )
+        )
+        self.redraw()
+
+    def redraw(self) -> None:
+        self.query_one("#plan", Lines).redraw()
+
+    def draw_plan(self, width: int) -> list[Line]:
+        lines: list[Line] = []
+        if self.failure:
+            lines += wrap(self.failure, width, "bad")
+        elif self.request >= 0:
+            lines += progress_lines(self.progress, width) if self.progress else []
+            lines += [[("What it will take is worked out …", "quiet")], []]
+        if self.plan is not None and not self.failure:
+            lines += plan_lines(self.plan, width)
+        return lines
+
+    def hear(self, event: AnyEvent) -> bool:
+        if isinstance(event, HostLost):
+            self.request, self.failure = -1, "The worker ended before the plan was made."
+            self.redraw()
+            return False
+        if self.request < 0 or event.request != self.request:
+            return False
+        match event:
+            case Progress():
+                self.progress = event
+            case TrainingPlanned():
+                self.request = -1
+                before, self.plan = self.goal, event.plan
+                if self.goal != before and not self.query_one(Field).has_focus:
+                    self.fill()
+                self.query_one("#about", Text).redraw()
+            case Failed():
+                self.request, self.failure, self.plan = -1, event.message, None
+                self.bench.note(event.message, event.details)
+            case Done():
+                self.request = -1
+            case _:
+                return False
+        self.redraw()
+        return True

@@ -1,0 +1,153 @@
+"""What a sweep is about to do: which settings are tried with what, and how many runs."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from workbench.session import Session, SessionError
+from workbench.text import one_line
+from workbench.ui.screens.sheet import Sheet, Text
+from workbench.ui.setting import change, shown, value
+from workbench.ui.units import plural
+from workbench.ui.widgets.field import Field
+from workbench.ui.widgets.lines import Line, clip, wrap
+
+KEYS = (
+    ("trials", "runs"),
+    ("method", "method"),
+    ("metric", "what decides"),
+)
+MOST = 5  # lines of ranges
+HINTS = {
+    "method": "tpe: learns where to look; random; grid: every combination",
+    "metric": "eval_loss, or eval_ and a metric of the task",
+}
+USUAL = {"training.learning_rate": "{low:.0e}..{high:.0e} log", "training.lora_r": "4, 16, 64"}
+
+
+class SweepScreen(Sheet):
+    """The result is "begin" where the sweep in `session` is to begin."""
+
+    TITLE_TEXT = "Search for good settings"
+    HINT = "tab next field · enter begins · esc goes back"
+    DEFAULT_CSS = """
+    SweepScreen Horizontal { height: 1; }
+    SweepScreen .label { width: 18; }
+    SweepScreen .setting { width: 34; }
+    SweepScreen Horizontal > Field { width: 1fr; }
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(classes="small")
+        self.session = session
+        self.problem = ""
+
+    def inside(self) -> Iterator[Widget]:
+        yield Text(self.draw_start)
+        for name, words in KEYS:
+            label = Text(lambda width, words=words: [clip([(words, "quiet")], width)])  # type: ignore[misc]
+            label.add_class("label")
+            text = shown(value(self.session, ("sweep", name)))
+            yield Horizontal(label, Field(text, id=f"set-{name}", placeholder=HINTS.get(name, "")))
+        yield Text(self.draw_ranges)
+        ranges = list((self.session.sweep.ranges or usual(self.session)).items())
+        for number in range(MOST):
+            name, words = ranges[number] if number < len(ranges) else ("", "")
+            setting = Field(name, id=f"name-{number}", placeholder="training.…")
+            setting.add_class("setting")
+            yield Horizontal(
+                setting, Field(words, id=f"range-{number}", placeholder="8, 16 or 1e-5..1e-3 log")
+            )
+        yield Text(self.draw, id="state")
+
+    def on_mount(self) -> None:
+        self.query(Field).first().focus()
+
+    # --- drawing -----------------------------------------------------------------------------
+
+    def draw_start(self, width: int) -> list[Line]:
+        words = (
+            "Several runs of this session, one after the other, each with other settings. Those "
+            "that are behind the others at the same step are stopped."
+        )
+        return [*wrap(words, width), []]
+
+    def draw_ranges(self, width: int) -> list[Line]:
+        words = "Settings and what to try: these values (8, 16), or from..to, log for magnitudes."
+        return [[], *wrap(words, width, "quiet")]
+
+    def draw(self, width: int) -> list[Line]:
+        if self.problem:
+            return [[], *wrap(self.problem, width, "bad")]
+        if not self.is_mounted:
+            return [[]]
+        try:
+            session = self.typed()
+        except SessionError as error:
+            return [[], *wrap(said(error), width, "bad")]
+        names = ", ".join(one.removeprefix("training.") for one in session.sweep.ranges)
+        words = f"{plural(session.sweep.trials, 'run')} over {names or 'nothing'}"
+        return [[], *wrap(words, width, "text" if names else "warn")]
+
+    # --- keys --------------------------------------------------------------------------------
+
+    def on_input_changed(self) -> None:
+        self.problem = ""
+        self.query_one("#state", Text).redraw()
+
+    def on_input_submitted(self) -> None:
+        try:
+            self.session = self.typed()
+        except SessionError as error:
+            self.problem = said(error)
+            self.query_one("#state", Text).redraw()
+            return
+        self.dismiss("begin")
+
+    def typed(self) -> Session:
+        """The session with what is in the fields.
+
+        Raises:
+            SessionError: naming the setting and what was expected.
+        """
+        session = self.session
+        for name, _ in KEYS:
+            text = self.query_one(f"#set-{name}", Field).value.strip()
+            if text != shown(value(session, ("sweep", name))):
+                session = change(session, ("sweep", name), text)
+        ranges = {}
+        for number in range(MOST):
+            name = self.query_one(f"#name-{number}", Field).value.strip()
+            words = self.query_one(f"#range-{number}", Field).value.strip()
+            if not name and not words:
+                continue
+            try:
+                value(session, tuple(name.split(".")))
+            except (AttributeError, StopIteration):
+                raise SessionError(
+                    f"There is no setting {one_line(name, 60)}; write it as in the session's "
+                    "file, such as training.learning_rate."
+                ) from None
+            if not words:
+                raise SessionError(f"Say what to try {name} with, such as 8, 16 or 1e-5..1e-3.")
+            ranges[name] = words
+        return replace(session, sweep=replace(session.sweep, ranges=ranges))
+
+
+def usual(session: Session) -> dict[str, str]:
+    """What is tried where nothing is said: around the session's own."""
+    rate = session.training.learning_rate or 2e-4
+    found = {
+        "training.learning_rate": USUAL["training.learning_rate"].format(
+            low=rate / 4, high=rate * 4
+        )
+    }
+    if session.training.method in ("lora", "dora", "rslora", "qlora"):
+        found["training.lora_r"] = USUAL["training.lora_r"]
+    return found
+
+
+def said(error: SessionError) -> str:
+    return str(error).removeprefix("settings: ")

@@ -1,0 +1,250 @@
+"""The curves view: a run's state, figures and curves; without a run, what F7 would start."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from workbench.text import one_line
+from workbench.ui.braille import smoothed
+from workbench.ui.history import History
+from workbench.ui.units import count, duration, figure, plural, rate, size
+from workbench.ui.views.record import progress_lines
+from workbench.ui.widgets.chart import Chart, Series
+from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, spread, wrap
+
+if TYPE_CHECKING:
+    from workbench.ui.panes.monitor import MonitorPane
+
+CHART_PERIOD = 3.0  # seconds
+STATES = {
+    "running": ("● running", "good"),
+    "stopped": ("■ stopped", "warn"),
+    "finished": ("✓ finished", "good"),
+    "failed": ("✗ failed", "bad"),
+    "interrupted": ("⚡ interrupted", "warn"),
+}
+NAMES = {
+    "loss": "loss",
+    "eval_loss": "eval loss",
+    "learning_rate": "learning rate",
+    "grad_norm": "grad norm",
+    "tokens_per_second": "tokens/s",
+    "memory": "memory",
+}
+
+
+def name_of(key: str) -> str:
+    """A figure's name for the person."""
+    return NAMES.get(key) or key.removeprefix("eval_").replace("_", " ")
+
+
+def words_of(key: str, value: float) -> str:
+    """A figure's value as people read it."""
+    if key == "learning_rate":
+        return f"{value:.2e}"
+    if key == "tokens_per_second":
+        return rate(value)
+    return size(value) if key == "memory" else figure(value)
+
+
+class CurvesView(Vertical):
+    DEFAULT_CSS = """
+    CurvesView { height: 1fr; }
+    """
+
+    def __init__(self, pane: "MonitorPane") -> None:
+        super().__init__(id="curves-view")
+        self.pane = pane
+        self.figures = Lines(self.draw, id="figures")
+        self.chart = Chart(id="chart")
+        self.curve = "loss"  # what is charted
+        self.charted: tuple[Path, str, str] | None = None  # which run, in what state, what of it
+        self.charted_at = 0.0
+        self.high: int | str = 0  # lines of the figures
+
+    def compose(self) -> ComposeResult:
+        self.chart.display = False
+        yield self.figures
+        yield self.chart
+
+    def go(self) -> None:
+        self.screen.set_focus(self.figures)
+
+    def next_curve(self) -> str:
+        """Chart what comes next; its name."""
+        history = self.pane.history
+        curves = history.curves if history else ["loss"]
+        at = curves.index(self.curve) if self.curve in curves else -1
+        self.curve = curves[(at + 1) % len(curves)]
+        self.charted = None
+        self.redraw()
+        return name_of(self.curve)
+
+    def series(self, history: History) -> list[Series]:
+        if self.curve == "loss" or not history.series.get(self.curve):
+            return [
+                Series("loss", "train", history.loss, legend=False),
+                Series("loss, smoothed", "smooth", smoothed(history.loss)),
+                Series("evaluation", "eval", history.eval_loss, marked=True),
+            ]
+        evaluated = self.curve.startswith("eval_")
+        ink = "eval" if evaluated else "smooth"
+        points = history.series[self.curve]
+        return [Series(name_of(self.curve), ink, points, marked=evaluated)]
+
+    def redraw(self) -> None:
+        history = self.pane.history
+        charted = history is not None and bool(history.loss or history.eval_loss)
+        if self.chart.display != charted:
+            self.chart.display = charted
+        self.set_class(charted, "charted")
+        self.figures.redraw()
+        if history and charted and self.chart_is_due(history):
+            self.chart.show(self.series(history), history.status.total_steps)
+        high: int | str = "1fr"
+        if charted and self.is_mounted:
+            high = min(len(self.figures.lines), max(4, self.size.height - 7))
+        if high != self.high:
+            self.high = self.figures.styles.height = high
+
+    def chart_is_due(self, history: History) -> bool:
+        """A curve under way is drawn anew every few seconds: on a slow line it costs the most."""
+        now = time.monotonic()
+        shown = (history.folder, history.status.state, self.curve)
+        running = history.status.state == "running"
+        if self.charted == shown and running and now - self.charted_at < CHART_PERIOD:
+            return False
+        self.charted, self.charted_at = shown, now
+        return True
+
+    def draw(self, width: int) -> list[Line]:
+        history = self.pane.history
+        return self.draw_run(history, width) if history else self.draw_plan(width)
+
+    def draw_run(self, history: History, width: int) -> list[Line]:
+        status = history.status
+        word, ink = STATES[status.state]
+        if history.paused:
+            word, ink = "‖ paused", "warn"
+        state: Line = [(word, ink)]
+        if status.state == "running" and history.what and not history.paused:
+            state.append((f" · {one_line(history.what, 40)}", "quiet"))
+        lines: list[Line] = []
+        if self.pane.progress and not history.latest:
+            lines += progress_lines(self.pane.progress, width)
+        step, total = history.step, status.total_steps
+        share = step / total if total else 0.0
+        steps = f"step {count(step)}" + (f" of {count(total)}" if total else "")
+        if (epoch := history.figure("epoch")) is not None:
+            steps += f" · epoch {epoch:.2f}"
+        lines.insert(0, spread(state, [(steps, "text")], width))
+        if total:
+            right = f" {share * 100:3.0f} %"
+            if status.state == "running" and history.seconds_left >= 0:
+                right += f" · {duration(history.seconds_left)} left"
+            if (seconds := history.figure("seconds")) is not None:
+                right += f" · {duration(seconds)} so far"
+            room = max(4, width - len(right))
+            lines.append([*progress_bar(share, room, ink), (right, "quiet")])
+        if status.message and status.state in ("failed", "interrupted", "finished"):
+            lines += wrap(status.message, width, "bad" if status.state == "failed" else "text")
+        if status.state in ("interrupted", "stopped", "failed"):
+            words = (
+                f"ctrl+r resumes it from step {count(history.checkpoint)}, its last checkpoint."
+                if history.checkpoint
+                else "It left no checkpoint; F7 starts a new run."
+            )
+            lines += wrap(words, width, "quiet")
+        if status.state == "finished":
+            used = self.pane.session.model.adapter == history.folder.name
+            words = "F5 answers with it" if used else "alt+u answers with it"
+            words += " · b compares it with its base · x exports it · F7 starts another run"
+            lines += wrap(words, width, "quiet")
+        return [*lines, *self.figure_lines(history, width)]
+
+    def figure_lines(self, history: History, width: int) -> list[Line]:
+        """Name and value in as many columns as fit; the graphics processors below."""
+        metrics = [name for name in history.curves if name.startswith("eval_")]
+        shown: list[tuple[str, str]] = []
+        for key in ("loss", "eval_loss", *metrics, *list(NAMES)[2:]):
+            value = history.figure(key)
+            if value is not None:
+                shown.append((name_of(key), words_of(key, value)))
+        columns = 3 if width >= 66 else 2
+        cell = width // columns
+        lines: list[Line] = []
+        for start in range(0, len(shown), columns):
+            line: Line = []
+            for name, text in shown[start : start + columns]:
+                gap = max(1, cell - len(name) - len(text) - 2)
+                line += [(name, "quiet"), (" " * gap + text, "strong"), ("  ", "text")]
+            lines.append(clip(line, width))
+        for index, gpu in enumerate(history.latest.get("gpus") or []):
+            if isinstance(gpu, dict):
+                lines.append(gpu_line(index, gpu, width))
+        return lines
+
+    def draw_plan(self, width: int) -> list[Line]:
+        training = self.pane.session.training
+        rows = plural(training.rows, "row") if training.rows else "all rows"
+        epochs = f"{training.num_train_epochs:g} epoch" + (
+            "s" if training.num_train_epochs != 1 else ""
+        )
+        length = f"{training.max_steps:,} steps" if training.max_steps > 0 else epochs
+        batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
+        lines: list[Line] = []
+        if self.pane.progress:
+            lines += [*progress_lines(self.pane.progress, width), []]
+        lines += [[("No run yet. ", "strong"), ("F7", "key"), (" starts one:", "text")]]
+        for name, value in (
+            ("method", f"LoRA, rank {training.lora_r}, alpha {training.lora_alpha}"),
+            ("rows", f"{rows}, {length}"),
+            ("batch", f"{plural(batch, 'row')} a step"),
+            ("learning rate", f"{training.learning_rate:g}, {training.lr_scheduler_type}"),
+            (
+                "evaluation",
+                f"{plural(training.evaluation_rows, 'row')}, every {training.eval_steps} steps"
+                if training.eval_steps
+                else "at the end",
+            ),
+        ):
+            lines.append(clip([(f"  {name:<14}", "quiet"), (value, "text")], width))
+        if not self.pane.session.prompt().completion and not self.pane.native:
+            lines += wrap(
+                "It needs an answer to learn: write it in the prompt pane (F3).", width, "warn"
+            )
+        if self.pane.earlier:
+            lines += [[], [("Earlier runs", "title"), ("  alt+← shows them", "quiet")]]
+            for status in reversed(self.pane.earlier[-20:]):
+                word, ink = STATES[status.state]
+                name = one_line(status.name, 60)
+                steps = f"step {count(status.step)} of {count(status.total_steps)}"
+                lines.append(
+                    spread([("  " + name, "text")], [(f"{steps}  ", "quiet"), (word, ink)], width)
+                )
+        return lines
+
+
+def gpu_line(index: int, gpu: dict[str, object], width: int) -> Line:
+    """A graphics processor: load, memory and temperature, as far as they are known."""
+
+    def known(key: str) -> float:
+        value = gpu.get(key)
+        return float(value) if isinstance(value, int | float) else -1.0
+
+    line: Line = [
+        (f"GPU {index} ", "title"),
+        (one_line(str(gpu.get("name", "")), 24) + " ", "quiet"),
+    ]
+    if (load := known("load")) >= 0:
+        line += [*progress_bar(load, 10, "accent"), (f" {load * 100:3.0f} % ", "strong")]
+    if (memory := known("memory")) >= 0:
+        line.append((f" {size(memory)}", "strong"))
+        if (total := known("memory_total")) > 0:
+            line.append((f" of {size(total)}", "quiet"))
+    if (heat := known("temperature")) >= 0:
+        line.append((f"  {heat:.0f} °C", "warn" if heat >= 85 else "strong"))
+    return clip(line, width)
