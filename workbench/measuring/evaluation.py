@@ -147,6 +147,7 @@ def those_that_fit(
 def about(
     task: Task, answerer: Answerer, metrics: Sequence[Metric], labels: list[str], total: int
 ) -> About:
+    adapter = str(getattr(getattr(answerer, "loaded", None), "adapter", ""))
     return About(
         prompt=task.prompt,
         model=answerer.name,
@@ -158,6 +159,7 @@ def about(
         step=task.step,
         total=total,
         dataset=task.dataset,
+        adapter=adapter if task.weights == "tuned" else "",
     )
 
 

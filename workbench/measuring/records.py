@@ -49,6 +49,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     step: int = -1
     total: int = 0  # rows to measure
     dataset: str = ""  # where the rows come from: its fingerprint, or its name
+    adapter: str = ""  # of tuned weights: the run or the folder that they come from
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):

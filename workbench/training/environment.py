@@ -4,16 +4,18 @@ import os
 import platform
 import subprocess
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from workbench.data.sources import Dataset
 from workbench.inference.device import describe
+from workbench.inference.marks import weights_mark
 from workbench.inference.model import LoadedModel
 from workbench.processor import cores
 
-LIBRARIES = ("torch", "transformers", "peft", "datasets", "accelerate", "tokenizers")
+LIBRARIES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "tokenizers")
 
 
 def environment(loaded: LoadedModel, data: Dataset) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def environment(loaded: LoadedModel, data: Dataset) -> dict[str, Any]:
         "cpu_usable": cores(),
         "threads": torch.get_num_threads(),
         "model": loaded.settings.name,
+        "base_weights": base_weights(loaded),
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "dtype_reason": loaded.dtype_reason,
         "cuda": torch.version.cuda,
@@ -35,6 +38,13 @@ def environment(loaded: LoadedModel, data: Dataset) -> dict[str, Any]:
         "data": data.description,
         "data_fingerprint": data.fingerprint,
     }
+
+
+def base_weights(loaded: LoadedModel) -> str:
+    """A mark of the model's files, by which an export knows them again; empty where there are
+    none."""
+    path = str(getattr(loaded.model.config, "_name_or_path", "") or "")
+    return weights_mark(Path(path)) if path and Path(path).is_dir() else ""
 
 
 def version(name: str) -> str:
