@@ -130,15 +130,18 @@ def test_an_adapter_that_is_not_there_or_does_not_fit_leaves_the_base_model(
     loaded = load(workspace, dtype="float32")
     before = {name: one.clone() for name, one in loaded.model.named_parameters()}
     with pytest.raises(ModelError, match=r'neither a run nor a folder "absent"'):
-        loaded.attach_adapter("absent", workspace)
-    with pytest.raises(ModelError, match=r"should hold a LoRA adapter"):
-        loaded.attach_adapter("tiny", workspace)
+        loaded.load_tuned("absent", workspace)
+    (tmp_path_factory.getbasetemp() / "empty").mkdir()
+    with pytest.raises(
+        ModelError, match=r"should hold an adapter .* or a whole model and has none"
+    ):
+        loaded.load_tuned(str(tmp_path_factory.getbasetemp() / "empty"), workspace)
     other = tmp_path_factory.mktemp("other")
     run = fine_tune(load_tiny(other), other, "run")
     config = run.checkpoints / "checkpoint-12" / "adapter_config.json"
     config.write_text(config.read_text().replace('"r": 4', '"r": 8'))
     with pytest.raises(ModelError, match=r"does not fit tiny"):
-        loaded.attach_adapter("run", other)
+        loaded.load_tuned("run", other)
     assert not loaded.has_adapter
     now = dict(loaded.model.named_parameters())
     assert set(now) == set(before)

@@ -11,7 +11,7 @@ from workbench.data.examples import Example
 from workbench.data.sources import Dataset
 from workbench.inference.model import LoadedModel
 from workbench.session import Session
-from workbench.training.adapter import fresh_adapter
+from workbench.training.methods import lay
 from workbench.training.sampler import EpochSampler
 from workbench.training.sft import encoder_for
 
@@ -46,7 +46,7 @@ def plain_losses(loaded: LoadedModel, session: Session, data: Dataset, folder: P
             return EpochSampler(len(examples), size, made.seed, lengths)
 
     set_seed(made.seed)
-    fresh_adapter(loaded, made)
+    lay(loaded, made, session)
     trainer = Plain(
         model=loaded.model,
         args=TrainingArguments(

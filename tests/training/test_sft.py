@@ -111,7 +111,7 @@ def test_base_and_tuned_answer_at_once_after_a_run_and_a_second_begins_afresh(
     assert all(parameter.grad is None for parameter in loaded.model.parameters())
     second = fine_tune(loaded, tmp_path, "second")
     assert losses(second) == losses(first)
-    loaded.detach_adapter()
+    loaded.drop_tuned()
     assert not loaded.has_adapter
     now = dict(loaded.model.named_parameters())
     assert set(now) == set(base)
@@ -125,7 +125,7 @@ def test_an_adapter_read_from_a_run_answers_as_the_one_that_was_trained(
     fine_tune(loaded, tmp_path, "first")
     trained = weights(loaded)
     other = load_tiny(folder)
-    other.attach_adapter("first", tmp_path)
+    other.load_tuned("first", tmp_path)
     assert all(torch.equal(one, trained[name]) for name, one in weights(other).items())
     assert other.status().adapter == other.settings.adapter == "first"
 

@@ -30,8 +30,9 @@ def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
     from workbench.data.formats import recognise_table
     from workbench.data.sources import open_source
     from workbench.data.tokens import inspect
+    from workbench.inference.loaded import context_length
     from workbench.inference.locate import locate
-    from workbench.inference.model import context_length, read_config
+    from workbench.inference.model import read_config
     from workbench.inference.tokenizer import load_tokenizer
 
     path, _ = find_session(word)

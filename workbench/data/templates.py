@@ -136,3 +136,19 @@ def syntax_words(template: str, error: jinja2.TemplateSyntaxError) -> str:
     line, column = template.count("\n", 0, start) + 1, start - template.rfind("\n", 0, start)
     what = str(error.message).partition(". ")[0].rstrip(".")
     return f"The template has an error in line {line}, column {column}: {what}."
+
+
+def fixed_text(template: str) -> str:
+    """What a template says whatever the row: its text outside of what is filled in and of what is
+    conditional. Nothing of a template that is wrong."""
+    try:
+        parsed = ENVIRONMENT.parse(template)
+    except jinja2.TemplateSyntaxError:
+        return ""
+    pieces = [
+        part.data if isinstance(part, nodes.TemplateData) else " "
+        for output in parsed.body
+        if isinstance(output, nodes.Output)
+        for part in output.nodes
+    ]
+    return re.sub(r"[ \t]+", " ", "".join(pieces)).strip()

@@ -10,35 +10,31 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from workbench.inference.model import LoadedModel
-from workbench.inference.states import base_model
+from workbench.inference.loaded import LoadedModel, is_new
+from workbench.inference.moved import State, state_of
 from workbench.protocol import Weights
 
-STEPPED = [0]  # how often any optimizer of this process took a step
-
-
-def stepped(*_given: object) -> None:
-    STEPPED[0] += 1
-
-
-register_optimizer_step_post_hook(stepped)
-ADAPTERS: WeakKeyDictionary[Any, tuple[list[tuple[int, int]], str]] = WeakKeyDictionary()
+KNOWN: WeakKeyDictionary[Any, tuple[State, str]] = WeakKeyDictionary()
+BLOCK = 1 << 20  # numbers that are summed at once
 
 
 def fingerprint(loaded: LoadedModel, weights: Weights) -> str:
-    """Of the base model: its name, revision, number format and its files' sizes and times. Of an
-    adapter: its tensors as they are in memory, so that it is right while they are trained, too."""
+    """Of the base model: its name, revision, number format and its files' sizes and times. Of tuned
+    weights: their tensors as they are in memory, so that it is right while they are trained,
+    too."""
     base = base_fingerprint(loaded)
-    if weights == "base" or not loaded.has_adapter:
+    if weights == "base" or not loaded.has_tuned:
         return base
-    return digest(f"{base} {adapter_fingerprint(loaded)}".encode())
+    tuned = adapter_fingerprint(loaded) if loaded.has_adapter else moved_fingerprint(loaded)
+    return digest(f"{base} {tuned}".encode())
 
 
 def base_fingerprint(loaded: LoadedModel) -> str:
-    settings, config = loaded.settings, base_model(loaded).config
+    settings, config = loaded.settings, loaded.base.config
     said: list[Any] = [settings.name, settings.revision, str(loaded.dtype)]
+    if loaded.quantised:
+        said.append("nf4")
     folder = Path(config._name_or_path)
     if config._name_or_path and folder.is_dir():
         for file in sorted(folder.iterdir()):
@@ -50,26 +46,58 @@ def base_fingerprint(loaded: LoadedModel) -> str:
 
 def adapter_fingerprint(loaded: LoadedModel) -> str:
     """A hash of the adapter's tensors; made anew only where one was written to."""
-    tensors = [
-        (name, one)
-        for name, one in loaded.model.named_parameters()
-        if "lora_" in name or "modules_to_save" in name
-    ]
-    # Each write in place raises the version, but those of a fused optimizer; other tensors lie
-    # elsewhere.
-    versions = [(one.data_ptr(), one._version) for _, one in tensors]
-    versions.append((STEPPED[0], 0))
-    known = ADAPTERS.get(loaded.model)
-    if known and known[0] == versions:
+    tensors = [(name, one) for name, one in loaded.model.named_parameters() if is_new(name)]
+    state = state_of(one for _, one in tensors)
+    known = KNOWN.get(loaded.model)
+    if known and known[0] == state:
         return known[1]
     found = hashlib.sha256()
     for name, one in tensors:
         found.update(f"{name} {one.dtype} {tuple(one.shape)} ".encode())
         found.update(one.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     for name, config in sorted(loaded.model.peft_config.items()):
-        found.update(f"{name} {config.r} {config.lora_alpha} {config.use_rslora} ".encode())
-    ADAPTERS[loaded.model] = (versions, found.hexdigest()[:32])
-    return ADAPTERS[loaded.model][1]
+        said = [name, str(config.peft_type)]
+        said += [
+            str(getattr(config, one, None))
+            for one in ("r", "lora_alpha", "use_rslora", "use_dora", "num_virtual_tokens")
+        ]
+        found.update(f"{' '.join(said)} ".encode())
+    KNOWN[loaded.model] = (state, found.hexdigest()[:32])
+    return KNOWN[loaded.model][1]
+
+
+def moved_fingerprint(loaded: LoadedModel) -> str:
+    """A hash of the weights that a full fine-tune moved, as they answer; made anew only where one
+    was written to."""
+    moved = loaded.moved
+    assert moved is not None
+    tensors = moved.answering()
+    state = state_of([*tensors, *moved.parameters.values()])
+    known = KNOWN.get(loaded.model)
+    if known and known[0] == state:
+        return known[1]
+    said = [
+        f"{name} {one.dtype} {tuple(one.shape)} {content(one)}"
+        for name, one in zip(moved.parameters, tensors, strict=True)
+    ]
+    KNOWN[loaded.model] = (state, digest(" ".join(said).encode()))
+    return KNOWN[loaded.model][1]
+
+
+def content(tensor: torch.Tensor) -> int:
+    """A hash of what a tensor holds, at the speed of its memory: its bits as whole numbers, each
+    times an odd one that depends on its place, summed modulo 2^64."""
+    numbers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    bits = tensor.detach().contiguous().view(numbers[tensor.element_size()]).flatten()
+    places = torch.arange(min(BLOCK, bits.numel()), device=bits.device, dtype=torch.int64)
+    places = places * 2862933555777941757 + 3037000493
+    places = ((places ^ (places >> 31)) * -7046029254386353131) | 1
+    total = 0
+    for block, at in enumerate(range(0, bits.numel(), BLOCK)):
+        part = bits[at : at + BLOCK].to(torch.int64)
+        found = int((part * places[: part.numel()]).sum())
+        total = (total * 6364136223846793005 + found + block) % (1 << 64)
+    return total
 
 
 def digest(said: bytes) -> str:

@@ -45,7 +45,7 @@ def generate(  # noqa: PLR0917
     Raises:
         ModelError: when the prompt and the answer do not fit in the context, or in memory.
     """
-    check_length(loaded, len(input_ids), settings.max_new_tokens)
+    check_length(loaded, len(input_ids), settings.max_new_tokens, weights)
     begun = time.perf_counter()
     sampler = Sampler(settings, loaded.device)
     writing = Writing(
@@ -100,13 +100,14 @@ def out_of_memory(error: BaseException) -> bool:
     return "out of memory" in said or "not enough memory" in said or "alloc_cpu" in said
 
 
-def check_length(loaded: LoadedModel, prompt: int, new: int) -> None:
+def check_length(loaded: LoadedModel, prompt: int, new: int, weights: Weights = "base") -> None:
     """Raise ModelError where the prompt and its answer are longer than the context."""
-    if prompt + new > loaded.context_length:
-        room = loaded.context_length - new
+    context = loaded.room(weights)
+    if prompt + new > context:
+        room = context - new
         raise ModelError(
             f"The prompt has {prompt:,} tokens and {loaded.settings.name} has room for "
-            f"{max(room, 0):,} of its {loaded.context_length:,} beside an answer of {new:,}; "
+            f"{max(room, 0):,} of its {context:,} beside an answer of {new:,}; "
             "shorten the prompt or lower generation.max_new_tokens."
         )
 

@@ -53,7 +53,7 @@ class LocalAnswerer:
         self.folder, self.most = folder, most
         self.name = loaded.settings.name
         self.device = describe(loaded.device)
-        self.context_length = loaded.context_length
+        self.context_length = loaded.room(weights)
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +81,7 @@ class LocalAnswerer:
         labels: Sequence[str] = (),
     ) -> Answer:
         """As the protocol says; an answer and what it began with have `max_new_tokens` together."""
-        check_length(self.loaded, len(question.ids), settings.max_new_tokens)
+        check_length(self.loaded, len(question.ids), settings.max_new_tokens, self.weights)
         begun = time.perf_counter()
         sampler = Sampler(settings, self.loaded.device)
         held = self.constraint(settings, labels, question)
@@ -107,7 +107,8 @@ class LocalAnswerer:
         weights = self.fingerprint
         prompt = list(writing.prompt)
         can = abilities(self.loaded)
-        keeps = can.keeps and len(prompt) + writing.room <= can.limit
+        begun = self.loaded.openings.begun
+        keeps = can.keeps and begun + len(prompt) + writing.room <= can.limit
         prefix = self.prefixes.longest(weights, prompt[:-1]) if keeps else None
         states = States(self.loaded, 1, prefix)
         rest = prompt[len(prefix.ids) if prefix else 0 :]
@@ -303,7 +304,7 @@ class LocalAnswerer:
         found = []
         for position, question in enumerate(questions):
             try:
-                check_length(self.loaded, len(question.ids), room)
+                check_length(self.loaded, len(question.ids), room, self.weights)
             except ModelError as error:
                 on_answer(position, Answer(reason="failed", problem=str(error)))
             else:

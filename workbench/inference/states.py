@@ -12,17 +12,25 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from workbench.inference.model import LoadedModel
+from workbench.inference.errors import ModelError
+from workbench.inference.loaded import LoadedModel
+from workbench.inference.opening import cache_name
 from workbench.inference.sharing import Layer, shared
 
 
 @dataclass(frozen=True)
 class Prefix:
     """Tokens that have been read, and each layer's keys and values of them, [1, heads, tokens,
-    size]."""
+    size]; before them those of the `virtual` tokens of a tuned prompt or prefix."""
 
     ids: tuple[int, ...]
     layers: tuple[Layer, ...]
+    virtual: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """How many there are, virtual ones included."""
+        return self.virtual + len(self.ids)
 
     @property
     def size(self) -> int:
@@ -33,8 +41,9 @@ class Prefix:
         """The first `count` tokens of it; nothing is copied."""
         if count == len(self.ids):
             return self
-        layers = tuple((keys[:, :, :count], values[:, :, :count]) for keys, values in self.layers)
-        return Prefix(self.ids[:count], layers)
+        end = self.virtual + count
+        layers = tuple((keys[:, :, :end], values[:, :, :end]) for keys, values in self.layers)
+        return Prefix(self.ids[:count], layers, self.virtual)
 
 
 class States:
@@ -51,8 +60,10 @@ class States:
         manner: str = "repeated",
     ) -> None:
         self.loaded, self.prefix = loaded, prefix
-        self.sharing, self.fused = manner in ("fused", "plain"), manner == "fused"
-        begun = len(prefix.ids) if prefix else 0
+        self.sharing = manner in ("fused", "plain") and prefix is not None
+        self.fused = manner == "fused"
+        self.virtual = loaded.openings.begun
+        begun = prefix.tokens if prefix else self.virtual
         device = loaded.device
         self.lengths = torch.full((rows,), begun, dtype=torch.long, device=device)
         copied = 0 if self.sharing else begun
@@ -65,7 +76,7 @@ class States:
         elif prefix:
             self.cache = cache_of(prefix, rows)
         elif self.name:
-            self.cache = DynamicCache(config=base_model(loaded).config)
+            self.cache = opened(loaded, rows)
 
     @property
     def rows(self) -> int:
@@ -98,10 +109,20 @@ class States:
         if self.cache is None:
             self.ids = torch.cat([self.ids, ids], 1)
             inputs["position_ids"] = (self.mask.cumsum(1) - 1).clamp_min(0)
-            return forward(self.loaded, keep, exact, input_ids=self.ids, **inputs)
+            return forward(self.loaded, keep, exact, **self.whole(), **inputs)
         inputs[self.name] = self.cache
         with self.attending():
             return forward(self.loaded, keep, exact, input_ids=ids, use_cache=True, **inputs)
+
+    def whole(self) -> dict[str, torch.Tensor]:
+        """All tokens read so far, virtual ones before them: of a model that keeps nothing."""
+        if not self.virtual:
+            return {"input_ids": self.ids}
+        before = self.loaded.openings.embeddings()
+        if before is None:
+            raise ModelError("This model keeps no keys and values, so it can have no tuned prefix.")
+        after = base_model(self.loaded).get_input_embeddings()(self.ids)
+        return {"inputs_embeds": torch.cat([before.expand(self.rows, -1, -1), after], 1)}
 
     @contextmanager
     def attending(self) -> Iterator[None]:
@@ -126,19 +147,43 @@ class States:
         if self.cache is None:
             return None
         layers = tuple((layer.keys, layer.values) for layer in self.cache.layers)
-        if any(keys is None or keys.shape[2] != len(ids) for keys, _ in layers):
+        tokens = self.virtual + len(ids)
+        if any(keys is None or keys.shape[2] != tokens for keys, _ in layers):
             return None
-        return Prefix(tuple(ids), layers)
+        return Prefix(tuple(ids), layers, self.virtual)
 
 
 def base_model(loaded: LoadedModel) -> Any:
     """The model that an adapter may lie over."""
-    return loaded.model.get_base_model() if loaded.has_adapter else loaded.model
+    return loaded.base
 
 
 def cache_argument(loaded: LoadedModel) -> str:
-    """What the model's forward calls its cache; models written before 2026 say past_key_values."""
-    return next((name for name in ("cache", "past_key_values") if name in loaded.accepts), "")
+    """What the model's forward calls its cache; none where it keeps nothing."""
+    return cache_name(loaded.accepts)
+
+
+def opened(loaded: LoadedModel, rows: int) -> Any:
+    """A cache for so many rows that have read nothing but the virtual tokens there may be."""
+    config = base_model(loaded).config
+    if not loaded.openings.begun:
+        return DynamicCache(config=config)
+    layers = loaded.openings.layers()
+    if layers is None:
+        return loaded.openings.cache(rows)
+    cache = DynamicCache(config=config)
+    for number, (keys, values) in enumerate(layers):
+        cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
+    return cache
+
+
+def opening(loaded: LoadedModel) -> Prefix | None:
+    """The virtual tokens as what rows begin with; none where there are none."""
+    virtual = loaded.openings.begun
+    layers = loaded.openings.layers() if virtual and cache_argument(loaded) else None
+    if layers is None or any(keys.shape[2] != virtual for keys, _ in layers):
+        return None
+    return Prefix((), layers, virtual)
 
 
 def cache_of(prefix: Prefix, rows: int) -> DynamicCache:
@@ -176,14 +221,16 @@ def forward(
     inputs = {name: value for name, value in inputs.items() if name in loaded.accepts}
     if "logits_to_keep" in loaded.accepts:
         inputs["logits_to_keep"] = keep
+    # peft's wrapping would put the virtual tokens before each piece of a row
+    model = base_model(loaded) if loaded.virtual_tokens else loaded.model
     head = base_model(loaded).get_output_embeddings()
     if not exact or type(head) is not torch.nn.Linear or head.weight.dtype.itemsize != 2:
-        logits: torch.Tensor = loaded.model(**inputs).logits[:, -keep:].float()
+        logits: torch.Tensor = model(**inputs).logits[:, -keep:].float()
         return logits
     seen: list[torch.Tensor] = []
     hook = head.register_forward_pre_hook(lambda _head, given: seen.append(given[0]))
     try:
-        logits = loaded.model(**inputs).logits[:, -keep:].float()
+        logits = model(**inputs).logits[:, -keep:].float()
     finally:
         hook.remove()
     words = torch.tensor(sorted(set(exact)), device=logits.device)

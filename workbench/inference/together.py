@@ -16,7 +16,7 @@ from workbench.inference.generation import out_of_memory
 from workbench.inference.model import LoadedModel
 from workbench.inference.prefixes import Prefixes, free_memory
 from workbench.inference.sharing import NotSharedError
-from workbench.inference.states import Prefix, States, base_model
+from workbench.inference.states import Prefix, States, base_model, opening
 
 LEAST = 16  # tokens in common that are worth a pass of their own
 TOKENS = 4096  # in a batch, padding included: more at once is no faster
@@ -70,6 +70,7 @@ class Together:
             longest = max(len(work.prompts[one]) for one in group.members) + work.room
             begun = work.prompts[group.members[0]][: group.shared]
             prefix = self.beginning(begun, longest, len(group.members), work.stopped)
+            prefix = prefix or self.opening(longest, len(group.members))
             self.group(work, group.members, prefix)
 
     def group(self, work: Work, members: Sequence[int], prefix: Prefix | None) -> None:
@@ -79,7 +80,7 @@ class Together:
         lengths = [len(work.prompts[one]) - begun for one in members]
         most = self.fitting(
             max(lengths) + work.room,
-            begun if how == "repeated" else 0,
+            (prefix.tokens if prefix else 0) if how == "repeated" else 0,
             max(work.kept(one) for one in members),
         )
         even = not abilities(self.loaded).padding
@@ -113,7 +114,7 @@ class Together:
     ) -> Prefix | None:
         """What rows of at most `longest` tokens begin with, read, if that is worth it."""
         can = abilities(self.loaded)
-        if len(ids) < LEAST or not can.keeps or longest > can.limit:
+        if len(ids) < LEAST or not can.keeps or longest + self.virtual > can.limit:
             return None
         found = self.prefixes.longest(self.weights, ids)
         if rows == 1:
@@ -129,6 +130,17 @@ class Together:
         if made is not None:
             self.prefixes.keep(self.weights, made)
         return made
+
+    @property
+    def virtual(self) -> int:
+        return self.loaded.openings.begun
+
+    def opening(self, longest: int, rows: int) -> Prefix | None:
+        """Virtual tokens that rows of at most `longest` tokens share, if they can be shared."""
+        can = abilities(self.loaded)
+        if not self.virtual or rows == 1 or not can.keeps or longest + self.virtual > can.limit:
+            return None
+        return opening(self.loaded) if manner(self.loaded) in ("fused", "plain") else None
 
     def fitting(self, own: int, copied: int, keep: int) -> int:
         """How many rows fit into memory: of so many tokens of their own, others copied for each,

@@ -109,7 +109,7 @@ class Worker(Lane):
         """Attach the adapter that the settings name, where another one is asked for."""
         assert self.loaded is not None
         if model.adapter and model.adapter != self.loaded.settings.adapter:
-            self.loaded.attach_adapter(model.adapter, folder)
+            self.loaded.load_tuned(model.adapter, folder)
             self.broadcast(ModelLoaded(model=self.loaded.status()))
 
     # --- answers ---------------------------------------------------------------------------
@@ -119,9 +119,9 @@ class Worker(Lane):
         return self.run_status.step if self.run_status else -1
 
     def available(self, loaded: "LoadedModel", wanted: tuple[Weights, ...]) -> list[Weights]:
-        """Of the weights asked for, those that there are: the base where there is no adapter."""
-        there: list[Weights] = [one for one in wanted if one == "base" or loaded.has_adapter]
-        return there or ["base"]
+        """Of the weights asked for, those that there are, else those that there are at all."""
+        there: list[Weights] = [one for one in wanted if loaded.has(one)]
+        return there or ["base" if loaded.has_base else "tuned"]
 
     def answerers(
         self, model: ModelSettings, folder: str, wanted: tuple[Weights, ...], job: Job

@@ -20,8 +20,9 @@ class TokenizerLane(Lane):
     def tokenizer(self, model: ModelSettings, folder: Path, job: Job) -> tuple[Any, int]:
         from msgspec.structs import replace
 
+        from workbench.inference.loaded import context_length
         from workbench.inference.locate import locate
-        from workbench.inference.model import context_length, read_config
+        from workbench.inference.model import read_config
         from workbench.inference.tokenizer import load_tokenizer
 
         wanted = replace(model, adapter="")

@@ -98,7 +98,7 @@ class RunBench:
             ended = replace(worker.run_status, state=state, message=message)
             worker.run_status = None
             loaded.settings = replace(
-                loaded.settings, adapter=run.name if loaded.has_adapter else ""
+                loaded.settings, adapter=run.name if loaded.has_tuned else ""
             )
         worker.broadcast(TrainingEnded(run=ended))
         worker.broadcast(ModelLoaded(model=loaded.status()))
