@@ -4,7 +4,7 @@ The one path that the trainer, the token view and the lengths all take. Knows fo
 tokenizers; knows nothing of models or of the training loop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,15 +140,15 @@ class Encoder:
         if self.training.overlong == "drop":
             return []
         if self.training.overlong == "split" and self.found.format == "text":
-            starts = range(0, len(whole.input_ids), longest)
+            parts = list(pieces(len(whole.input_ids), longest))
             return [
                 Example(
-                    input_ids=whole.input_ids[start : start + longest],
-                    labels=[IGNORED, *whole.labels[start + 1 : start + longest]],
-                    name=f"part {number} of {len(starts)}",
+                    input_ids=whole.input_ids[start:stop],
+                    labels=[IGNORED, *whole.labels[start + 1 : stop]],
+                    name=f"part {number} of {len(parts)}",
                     full_length=whole.full_length,
                 )
-                for number, start in enumerate(starts, 1)
+                for number, (start, stop) in enumerate(parts, 1)
             ]
         return [cut_example(whole, longest)]
 
@@ -159,6 +159,21 @@ class Encoder:
         if end is not None and ids[-1:] != [end]:
             ids.append(end)
         return Example(input_ids=ids, labels=[IGNORED, *ids[1:]], full_length=len(ids))
+
+
+def pieces(length: int, longest: int) -> Iterator[tuple[int, int]]:
+    """A long text in pieces, as start and stop: no token is lost, and none is in two of them.
+
+    A last token all by itself could not be learnt, as nothing would stand before it: the piece
+    before it leaves it one more.
+    """
+    start = 0
+    while start < length:
+        stop = min(start + longest, length)
+        if stop == length - 1:
+            stop -= 1
+        yield start, stop
+        start = stop
 
 
 def replying(before: list[Turn], answer: list[Turn] | str, name: str) -> Said:

@@ -4,7 +4,7 @@ Knows lengths and counts; knows nothing of tokens or models.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -49,18 +49,3 @@ def plan(lengths: Sequence[int], longest: int, seed: int = 0) -> list[list[int]]
         mixed = torch.randperm(len(row_of), generator=generator).tolist()
         row_of[:] = [row_of[n] for n in mixed]
     return rows
-
-
-def cut(length: int, longest: int) -> Iterator[tuple[int, int]]:
-    """Consecutive pieces of a document, as start and stop: no token is lost or twice in one.
-
-    A last token all by itself could not be learnt, as nothing stands before it: the piece before
-    it gives it one more.
-    """
-    start = 0
-    while start < length:
-        stop = min(start + longest, length)
-        if stop == length - 1 and stop - start > 2:
-            stop -= 1
-        yield start, stop
-        start = stop

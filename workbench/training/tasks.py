@@ -13,6 +13,12 @@ from workbench.training.recipe import Recipe
 # The module and the class of each task's recipe, and what the model must end in.
 RECIPES: dict[str, tuple[str, str]] = {
     "sft": ("workbench.training.sft", "SupervisedFineTuning"),
+    "pretraining": ("workbench.training.pretraining", "Pretraining"),
+    "dpo": ("workbench.training.preference", "DirectPreference"),
+    "kto": ("workbench.training.kto", "ThumbsUpAndDown"),
+    "orpo": ("workbench.training.orpo", "OddsRatio"),
+    "reward": ("workbench.training.reward", "RewardModel"),
+    "grpo": ("workbench.training.grpo", "Reinforcement"),
 }
 HEADS: dict[str, Head] = {
     "masked_lm": Head("masked"),
