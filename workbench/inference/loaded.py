@@ -17,7 +17,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 from workbench.inference.adapters import adapter_folder, check_adapter, read_json, tensor_names
 from workbench.inference.device import describe
 from workbench.inference.errors import ModelError, reason
-from workbench.inference.heads import Head
+from workbench.inference.heads import Head, positions
 from workbench.inference.moved import Moved
 from workbench.inference.opening import Opening
 from workbench.protocol import ModelStatus, Weights
@@ -63,7 +63,8 @@ class LoadedModel:
         self.context_length = context_length(model.config, tokenizer)
         self.end_tokens = end_tokens(model, tokenizer)
         self.pad_token: int = first(tokenizer.pad_token_id, *self.end_tokens, 0)
-        self.generation_config = model.generation_config  # as the model came
+        # As the model came; an encoder has none.
+        self.generation_config = getattr(model, "generation_config", None)
         self.model: Any = self.adopted(model)
         parameters = inspect.signature(model.forward).parameters
         self.accepts = frozenset(parameters)  # names that the model's forward takes
@@ -195,12 +196,14 @@ class LoadedModel:
             # "auto" asks the hub whether the vocabulary was resized; no adapter here does that
             self.model.save_pretrained(str(folder), save_embedding_layers=False)
         else:
-            mine = self.model.generation_config
-            self.model.generation_config = self.generation_config
+            mine = getattr(self.model, "generation_config", None)
+            if self.generation_config is not None:
+                self.model.generation_config = self.generation_config
             try:
                 self.model.save_pretrained(str(folder))
             finally:
-                self.model.generation_config = mine
+                if self.generation_config is not None:
+                    self.model.generation_config = mine
         self.tokenizer.save_pretrained(str(folder))
 
     def load_tuned(self, name: str, folder: Path) -> None:
@@ -414,10 +417,8 @@ def contiguous(_head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tupl
 
 def context_length(config: Any, tokenizer: Any) -> int:
     """The most tokens that the model can attend to, prompt and answer together."""
-    text = config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
-        if isinstance(value := getattr(text, name, None), int) and value > 0:
-            return value
+    if found := positions(config):
+        return found
     longest = tokenizer.model_max_length
     return int(longest) if longest < 10**9 else 2048
 
@@ -426,7 +427,7 @@ def end_tokens(model: PreTrainedModel, tokenizer: Any) -> list[int]:
     """The ids that end an answer: of the generation configuration, the tokenizer, the chat."""
     from workbench.data.prompting import end_of_turn
 
-    said = model.generation_config.eos_token_id if model.generation_config is not None else None
+    said = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     ids = said if isinstance(said, list) else [said]
     found = [*ids, tokenizer.eos_token_id, *end_of_turn(tokenizer)]
     return list(dict.fromkeys(int(one) for one in found if one is not None))
