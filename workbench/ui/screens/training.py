@@ -23,6 +23,7 @@ from workbench.protocol import (
     TrainingPlanned,
 )
 from workbench.session import Session
+from workbench.text import one_line
 from workbench.ui.screens.settings import SettingsScreen
 from workbench.ui.screens.sheet import Text
 from workbench.ui.setting import Key
@@ -113,13 +114,22 @@ class TrainScreen(SettingsScreen):
         choices = self.query_one(Choices)
         started = choices.highlighted in (None, 0)
         super().fill()
+        before = self.key
         options = list(choices.options)
         choices.clear_options()
         choices.add_option(Option(Content.styled("▶ Start the run", "$primary bold"), id=START))
         choices.add_options(options)
-        if self.key and not started:
-            choices.highlighted = choices.get_option_index(self.option_of(self.key))
+        at = START if started or before is None else self.option_of(before)
+        choices.highlighted = choices.get_option_index(at)
         self.plan_soon()
+
+    def words(self, key: Key) -> str:
+        """A value; where it was left to the program, what it chose."""
+        name = ".".join(key)
+        chosen = (
+            [one.value for one in self.plan.choices if one.setting == name] if self.plan else []
+        )
+        return " → ".join([super().words(key), *chosen[:1]])
 
     def action_preset(self, number: int) -> None:
         if self.query_one(Field).has_focus:
@@ -189,7 +199,7 @@ class TrainScreen(SettingsScreen):
         self.query_one("#plan", Lines).redraw()
 
     def draw_plan(self, width: int) -> list[Line]:
-        lines: list[Line] = []
+        lines = self.draw_aim(width)
         if self.failure:
             lines += wrap(self.failure, width, "bad")
         elif self.request >= 0:
@@ -198,6 +208,20 @@ class TrainScreen(SettingsScreen):
         if self.plan is not None and not self.failure:
             lines += plan_lines(self.plan, width)
         return lines
+
+    def draw_aim(self, width: int) -> list[Line]:
+        """What is learnt from which rows."""
+        name, native = (
+            one_line(self.session.prompt().name, 40),
+            self.bench.browsing.recognising.native,
+        )
+        what = f"with the wording “{name}”: the model learns to give its answer"
+        if native:
+            what = f"whose rows are examples by themselves ({native})"
+        lines = wrap(f"On {one_line(self.session.dataset.source, 60)}, {what}.", width, "quiet")
+        if not self.session.prompt().completion and not native:
+            lines += wrap("This wording has no answer to learn yet (F3).", width, "warn")
+        return [*lines, []]
 
     def hear(self, event: AnyEvent) -> bool:
         if isinstance(event, HostLost):
@@ -211,8 +235,8 @@ class TrainScreen(SettingsScreen):
                 self.progress = event
             case TrainingPlanned():
                 self.request = -1
-                before, self.plan = self.goal, event.plan
-                if self.goal != before and not self.query_one(Field).has_focus:
+                self.plan = event.plan
+                if not self.query_one(Field).has_focus:
                     self.fill()
                 self.query_one("#about", Text).redraw()
             case Failed():

@@ -105,8 +105,8 @@ class PinnedView(Vertical):
         name = f"row {count(int(first['number']) + 1)}" if "number" in first else ""
         name += f" · {one_line(str(first.get('prompt', '')), 30)}" if first.get("prompt") else ""
         left: Line = [(f"Prompt {number} of {total} ", "title"), (name, "quiet")]
-        keys: Line = [("← →", "key"), (" another prompt ", "quiet")] if total > 1 else []
-        keys += [("↑ ↓", "key"), (" another step", "quiet")]
+        keys: Line = [("← →", "key"), (" prompt ", "quiet")] if total > 1 else []
+        keys += [("↑ ↓", "key"), (" step", "quiet")]
         return [spread(left, keys, width)]
 
     def item(self, index: int, width: int) -> Line:  # noqa: ARG002
