@@ -12,6 +12,7 @@ from workbench.data.splits import divide
 from workbench.inference.model import LoadedModel, load_model
 from workbench.session import DatasetSettings, ModelSettings, Prompt, Session, TrainingSettings
 from workbench.training.loop import train
+from workbench.training.steering import Steering
 
 PROMPT = Prompt(
     name="sentiment",
@@ -67,6 +68,7 @@ class Listener:
         stop: Callable[[int], bool] = lambda _step: False,
     ) -> None:
         self.serve, self.stop, self.step = serve, stop, 0
+        self.steering: Steering | None = None
         self.news: list[tuple[int, int, str]] = []
         self.served: list[int] = []
 
@@ -90,6 +92,7 @@ def session(prompt: Prompt = PROMPT, **training: Any) -> Session:
         "eval_steps": 0,
         "save_steps": 0,
         "evaluation_rows": 0,
+        "pinned_count": 0,
         **training,
     }
     return Session(prompts=[prompt], training=TrainingSettings(**settings))

@@ -3,8 +3,8 @@
     runs/NAME/session.toml      the session, frozen
               environment.json  versions, device, git revision, data fingerprint
               metrics.jsonl     a line a logged step or evaluation (keys: `METRICS`)
-              samples.jsonl     answers given while it trained
-              events.jsonl      what happened: started, checkpoint, stopped, finished, failed …
+              samples.jsonl     answers given while it trained; `pinned`: those of each evaluation
+              events.jsonl      what happened (kinds: `EVENTS`)
               worker.log        what libraries printed
               checkpoints/      checkpoint-STEP/
               lock              held by the process that trains
@@ -35,6 +35,7 @@ METRICS = {
     "epoch": "passes over the rows",
     "loss": "mean loss of training since the last line, in nats a token trained on",
     "eval_loss": "mean loss over the evaluation rows",
+    "eval_METRIC": "of the task, by its name: eval_accuracy, eval_chrf …",
     "learning_rate": "of the step",
     "grad_norm": "before clipping",
     "tokens_per_second": "tokens of text (no padding) trained on, a second of training",
@@ -42,7 +43,39 @@ METRICS = {
     "memory": "bytes: resident memory of the process, or allocated on the GPU",
     "memory_peak": "bytes: the most so far",
     "seconds": "seconds trained so far, over all resumptions",
+    "seconds_left": "until the end at the speed so far, evaluations and checkpoints included",
     "gpus": "list of {name, load (0…1), memory, memory_total (bytes), temperature (°C)}",
+}
+# Of the task, while it trains; those of evaluations have eval_ before the same names.
+TASK_METRICS = {
+    "reward_accuracy": "share of comparisons that the better answer wins; a draw is half of one",
+    "reward_margin": "what the better answer has more, in the mean",
+    "reward_chosen": "mean reward of better answers: beta times how much likelier they have become "
+    "(dpo, kto), beta times their mean log-probability (orpo), the model's score (reward)",
+    "reward_rejected": "of worse answers",
+    "reward": "of grpo: the mean of your function over the answers drawn",
+    "reward_std": "of grpo: their standard deviation",
+    "kl": "how far the model is from what it was, in nats a token",
+    "completion_length": "tokens of an answer drawn, in the mean",
+    "completion_cut": "share of the answers drawn that were cut off",
+}
+EVENTS = {
+    "started": "with total_steps, what is trained, on what, and what was chosen and why",
+    "resumed": "from the checkpoint of step; the same",
+    "checkpoint": "written to its end; asked: by the person",
+    "evaluated": "because the person asked for it",
+    "best": "the best evaluation so far, and a checkpoint of it: metric, value, before (step 0)",
+    "early_stopping": "the metric was no better for so many evaluations",
+    "learning_rate": "set by the person to value, from the step after on",
+    "paused": "by the person",
+    "unpaused": "by the person",
+    "out_of_memory": "goes on with smaller batches: per_device_train_batch_size …",
+    "broken_numbers": "a loss, gradient or weight is no number",
+    "problem": "an evaluation could not be made whole; the run went on",
+    "restored": "the weights in memory are those of the checkpoint of step",
+    "stopped": "by the person, with a checkpoint",
+    "finished": "the last step, or stopped early",
+    "failed": "with a message",
 }
 ENDED: dict[str, RunState] = {"finished": "finished", "stopped": "stopped", "failed": "failed"}
 
@@ -129,6 +162,27 @@ class Run:
     def sample(self, **values: Any) -> None:
         self.append("samples", {"time": time.time(), **values})
 
+    def rewind(self, step: int) -> None:
+        """Take back what was written of steps after a checkpoint's: they come again.
+
+        Figures and pinned answers go; events and answers to the person are history and stay.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        for name in ("metrics", "samples"):
+            path = self.folder / f"{name}.jsonl"
+            try:
+                text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+                lines = text.splitlines(keepends=True)
+                kept = [line for line in lines if not is_after(line, step, name == "samples")]
+                if len(kept) < len(lines):
+                    if name in self.files:
+                        self.files.pop(name).close()
+                    sessions.replace_file(path, "".join(kept))
+            except OSError as error:
+                raise RunError(f"{path} cannot be written: {error.strerror}; make room.") from None
+
     def close(self) -> None:
         for file in self.files.values():
             with suppress(OSError):
@@ -179,18 +233,30 @@ def mend_torn_line(path: Path) -> None:
                 file.write(b"\n")
 
 
+def is_after(line: str, step: int, only_pinned: bool) -> bool:
+    """Whether a line is of a step after that one."""
+    try:
+        value = json.loads(line)
+        return int(value["step"]) > step and bool(value.get("pinned") or not only_pinned)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+
+
 class Tail:
-    """Reads a growing file of JSON lines, each once; lines that are no JSON are passed over."""
+    """Reads a growing file of JSON lines, each once; lines that are no JSON are passed over. One
+    that was replaced is read from its beginning."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.position, self.rest = path, 0, b""
+        self.file = 0  # which it is, whatever its name
 
     def read(self) -> list[dict[str, Any]]:
         """The lines that have come since the last call."""
         try:
             with self.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self.position:  # begun anew
-                    self.position, self.rest = 0, b""
+                about = os.fstat(file.fileno())
+                if about.st_size < self.position or about.st_ino != self.file:
+                    self.position, self.rest, self.file = 0, b"", about.st_ino
                 file.seek(self.position)
                 new = file.read()
         except OSError:
@@ -281,3 +347,22 @@ def finished_checkpoints(folder: Path) -> Iterator[tuple[int, Path]]:
 def last_checkpoint(folder: Path) -> tuple[int, Path] | None:
     """The newest whole checkpoint: its step and its folder."""
     return next(iter(reversed(list(finished_checkpoints(folder)))), None)
+
+
+def best_checkpoint(folder: Path) -> tuple[int, Path] | None:
+    """The checkpoint of the best evaluation: its step and its folder; the newest where there was
+    no evaluation."""
+    there = dict(finished_checkpoints(folder))
+    for event in reversed(Tail(folder / "events.jsonl").read()):
+        if event.get("event") == "best" and event.get("step") in there:
+            return int(event["step"]), there[event["step"]]
+    return last_checkpoint(folder)
+
+
+# Of the metrics of evaluations those that are better where they are lower.
+LOWER = ("loss", "perplexity", "ter", "calibration", "mae", "mse", "rmse", "brier", "error")
+
+
+def greater_is_better(metric: str) -> bool:
+    """Whether more of a metric (eval_loss, eval_accuracy …) is better."""
+    return metric.removeprefix("eval_").rpartition("_")[2] not in LOWER

@@ -18,15 +18,15 @@ KINDS = {
 
 
 def adapter_folder(name: str, folder: Path) -> Path:
-    """The folder of tuned weights: a run's last checkpoint, else a folder.
+    """The folder of tuned weights: a run's best checkpoint, else a folder.
 
     Raises:
         ModelError: when there is neither.
     """
     run = folder / "runs" / name
     if (run / "session.toml").exists():
-        if last := runs.last_checkpoint(run):
-            return last[1]
+        if best := runs.best_checkpoint(run):
+            return best[1]
         raise ModelError(
             f'model.adapter: the run "{name}" has no checkpoint yet; '
             "let it train to its first, or choose another."

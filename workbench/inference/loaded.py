@@ -209,7 +209,7 @@ class LoadedModel:
     def load_tuned(self, name: str, folder: Path) -> None:
         """Lay tuned weights over the base, in place of those that may lie there.
 
-        `name` is a run of the workspace `folder` (its last checkpoint), or a folder: an adapter, or
+        `name` is a run of the workspace `folder` (its best checkpoint), or a folder: an adapter, or
         a whole model of the same architecture.
 
         Raises:

@@ -54,7 +54,7 @@ class CompletionTrainer(Watched):
 
     def evaluation_loss(self) -> dict[str, float]:
         order = sorted(range(len(self.evaluation)), key=lambda row: -self.evaluation.lengths[row])
-        size = self.args.train_batch_size
+        size = self.args.eval_batch_size
         total, count = 0.0, 0
         lengths_sorted = [order[at : at + size] for at in range(0, len(order), size)]
         for rows in lengths_sorted:

@@ -1,11 +1,11 @@
 """What happens between the steps of a fine-tune: it is written down, and others get their turn.
 
-Decides when to evaluate, save and stop; knows nothing of losses or of the screen.
+Decides when to evaluate, save, hold and stop; knows nothing of losses or of the screen.
 """
 
-import shutil
+import math
+import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
@@ -15,17 +15,31 @@ from typing_extensions import override
 
 from workbench import runs
 from workbench.session import TrainingSettings
+from workbench.training.best import Best
+from workbench.training.checkpoints import drop_later, drop_old
+from workbench.training.errors import StopRequested
+from workbench.training.forecast import Forecast
 from workbench.training.gpus import Gpus
 from workbench.training.hooks import Hooks
+from workbench.training.randomness import RandomState
+from workbench.training.steering import Steering
 from workbench.training.stopwatch import Stopwatch
 
 Made = TypeVar("Made")
+HELD = 0.05  # seconds between two looks at what is asked while a run is paused
+SAID = 1.0  # seconds between two words that it is: for those who come to look
+
+
+def nothing() -> None:
+    return None
 
 
 class Recorder(TrainerCallback):
     """Writes the run's metrics and events, serves prompts, and steers the Trainer.
 
     `about` goes into the event that opens the run; `first_step` is the step that it goes on from.
+    What the Trainer does for it: `checks` the evaluation before the first step, `evaluates` (None
+    where there is nothing to evaluate), `saves` a checkpoint.
     """
 
     def __init__(
@@ -40,18 +54,41 @@ class Recorder(TrainerCallback):
     ) -> None:
         self.settings, self.run, self.hooks, self.device = settings, run, hooks, device
         self.about, self.first_step = about, first_step
-        self.evaluates: Callable[[], object] | None = None  # set where there are rows for it
-        self.step, self.total_steps = first_step, 0
+        self.checks: Callable[[], object] = nothing
+        self.saves: Callable[[], object] = nothing
+        self.evaluates: Callable[[], object] | None = None
+        self.steering = Steering(settings, run)
         self.gpus = Gpus()
         self.process = psutil.Process()
-        before = last_line(run.folder, first_step)
+        self.total_steps = 0
+        self.begun = False  # the event that opens the run is written
+        self.asked = False  # the evaluation under way is one that the person asked for
+        self.stopped = False
+        self.message = ""  # why it ends before its last step
+        self.go_on_from(first_step)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def go_on_from(self, step: int) -> None:
+        """Be as after this step, of which there is a checkpoint; after 0: as at the beginning."""
+        self.run.rewind(step)
+        drop_later(self.run.checkpoints, step)
+        lines = runs.Tail(self.run.folder / "metrics.jsonl").read()
+        counted = [line for line in lines if "tokens" in line]
+        before = counted[-1] if counted else {}
+        self.step = step
         self.tokens = int(before.get("tokens") or 0)
         self.memory_peak = int(before.get("memory_peak") or 0)
         self.watch = Stopwatch(float(before.get("seconds") or 0.0))
+        self.forecast = Forecast(self.settings, step, self.watch.seconds)
         self.logged = (self.tokens, self.watch.seconds)  # at the last line
-        self.stopped = False
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        self.best = Best(self.settings)
+        self.best.take_all(lines)
+        self.evaluated = {int(line["step"]) for line in lines if has_figures(line)}
+        self.steering.read_back(runs.Tail(self.run.folder / "events.jsonl").read(), step)
+        self.saved = {one for one, _ in runs.finished_checkpoints(self.run.folder)}
+        self.intact = True  # all weights are those after the same step
+        self.noted = (self.tokens, RandomState.now(self.device))
 
     # --- others' turn -----------------------------------------------------------------------
 
@@ -68,8 +105,47 @@ class Recorder(TrainerCallback):
     def paused_while(self, work: Callable[[], Made], what: str) -> Made:
         """Do what is no training: say so, and do not count its time."""
         self.hooks.advanced(self.step, self.total_steps, what)
+        begun = time.perf_counter()
         with self.watch.paused():
-            return work()
+            made = work()
+        self.forecast.note(what, time.perf_counter() - begun)
+        return made
+
+    def hold(self, control: TrainerControl) -> None:
+        """While the person has it paused: serve, do what is asked, and train nothing."""
+        if not self.steering.paused or self.step >= self.total_steps:
+            return
+        said = -math.inf
+        with self.watch.paused():
+            while self.steering.paused and not control.should_training_stop:
+                if time.monotonic() - said > SAID:
+                    said = time.monotonic()
+                    self.hooks.advanced(self.step, self.total_steps, "paused")
+                self.hooks.between_steps(self.step)
+                if self.stop_requested():
+                    control.should_save = control.should_training_stop = True
+                    return
+                if self.do_now(control):
+                    said = -math.inf
+                else:
+                    time.sleep(HELD)
+        self.hooks.advanced(self.step, self.total_steps, "training")
+
+    def do_now(self, control: TrainerControl) -> bool:
+        """What was asked for while it is paused; whether there was something."""
+        wants_evaluation, wants_checkpoint = self.steering.evaluate, self.steering.checkpoint
+        if wants_evaluation and self.evaluates is not None:
+            self.steering.evaluate, self.asked = False, True
+            self.evaluates()
+        if wants_checkpoint or control.should_save:
+            control.should_save = False
+            self.saves()
+        return wants_evaluation or wants_checkpoint
+
+    def back_to_step(self) -> None:
+        """Be as after the last step, before the one that failed: counters and random numbers."""
+        self.tokens = self.noted[0]
+        self.noted[1].restore(self.device)
 
     # --- what the Trainer calls -------------------------------------------------------------
 
@@ -77,13 +153,27 @@ class Recorder(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.step, self.total_steps = state.global_step, state.max_steps
-        kind = "resumed" if self.first_step else "started"
-        self.run.event(kind, step=self.step, total_steps=self.total_steps, **self.about)
+        self.step = self.steering.step = state.global_step
+        self.total_steps = state.max_steps
+        if not self.begun:
+            kind = "resumed" if self.first_step else "started"
+            self.run.event(kind, step=self.step, total_steps=self.total_steps, **self.about)
         self.hooks.advanced(self.step, self.total_steps, "training")
-        if self.evaluates is not None and not self.first_step:
-            self.evaluates()
+        if not self.begun:
+            self.begun = True
+            self.checks()
+        self.look_first()
+        self.intact = True
+        self.noted = (self.tokens, RandomState.now(self.device))
         self.watch.start()
+
+    def look_first(self) -> None:
+        """The evaluation of the step that it goes on from, where there is none yet."""
+        due = not self.step or self.best.is_regular(self.step)
+        if self.evaluates is not None and due and self.step not in self.evaluated:
+            self.evaluates()
+        if self.step and self.best.step == self.step:
+            self.note_best()
 
     @override
     def on_substep_end(
@@ -92,22 +182,39 @@ class Recorder(TrainerCallback):
         self.serve()
 
     @override
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **named: Any
+    ) -> None:
+        self.steering.apply(named["lr_scheduler"])
+        self.intact = False
+
+    @override
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.step = state.global_step
+        self.step = self.steering.step = state.global_step
+        self.intact = True
         self.hooks.advanced(self.step, self.total_steps, "training")
         self.serve()
-        last = self.step >= self.total_steps
-        if last or self.due(self.settings.save_steps):
+        self.decide(control)
+        self.noted = (self.tokens, RandomState.now(self.device))
+
+    def decide(self, control: TrainerControl) -> None:
+        """What comes after this step."""
+        last, steering, settings = self.step >= self.total_steps, self.steering, self.settings
+        self.asked = steering.evaluate or self.step in steering.again
+        if last or self.due(settings.save_steps) or steering.checkpoint:
             control.should_save = True
-        if self.evaluates is not None and (last or self.due(self.settings.eval_steps)):
+        due = last or self.due(settings.eval_steps) or self.asked
+        if due and self.evaluates is not None:
             control.should_evaluate = True
+            steering.evaluate = False
         if not last and self.stop_requested():
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False
-        if control.should_save:
-            # The line of a checkpoint's step holds the counters that a resumed run goes on from.
+        if control.should_save or control.should_evaluate:
+            # The line of a checkpoint's step holds the counters that a resumed run goes on from;
+            # an evaluation that is the best has a checkpoint, too.
             control.should_log = True
 
     def due(self, every: int) -> bool:
@@ -127,6 +234,7 @@ class Recorder(TrainerCallback):
         seconds = self.watch.seconds
         tokens, since = self.tokens - self.logged[0], seconds - self.logged[1]
         self.logged = (self.tokens, seconds)
+        left = self.forecast.left(self.step, self.total_steps, seconds)
         gpus = self.gpus.read()
         self.run.metrics(
             step=state.global_step,
@@ -139,9 +247,20 @@ class Recorder(TrainerCallback):
             memory=self.memory(),
             memory_peak=self.memory_peak,
             seconds=seconds,
+            **({"seconds_left": left} if left >= 0 else {}),
+            **{name: logs[name] for name in runs.TASK_METRICS if name in logs},
             **({"gpus": gpus} if gpus else {}),
         )
         self.hooks.advanced(self.step, self.total_steps, "training")
+
+    @override
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Between the batches of the Trainer's own evaluation."""
+        self.serve()
+        if self.stop_requested():
+            raise StopRequested
 
     @override
     def on_evaluate(
@@ -152,19 +271,48 @@ class Recorder(TrainerCallback):
         metrics: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
+        asked, self.asked = self.asked, False
         if metrics:
-            epoch = state.epoch or 0.0
-            self.run.metrics(step=state.global_step, epoch=epoch, eval_loss=metrics["eval_loss"])
+            self.run.metrics(step=self.step, epoch=state.epoch or 0.0, **metrics)
+            self.evaluated.add(self.step)
+            if asked:
+                self.run.event("evaluated", step=self.step, asked=True)
+            self.judge(metrics, control)
         self.hooks.advanced(self.step, self.total_steps, "training")
+
+    def judge(self, metrics: dict[str, float], control: TrainerControl) -> None:
+        """Keep a checkpoint of the best; stop where it gets no better."""
+        self.best.check(metrics)
+        if self.best.take(self.step, metrics, self.best.is_regular(self.step)):
+            control.should_save = True
+        if 0 < self.step < self.total_steps and self.best.hopeless:
+            self.message = self.best.in_words()
+            self.run.event("early_stopping", step=self.step, message=self.message)
+            control.should_save = control.should_training_stop = True
 
     @override
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.run.event("checkpoint", step=state.global_step)
+        if self.step not in self.saved:
+            asked = {"asked": True} if self.steering.checkpoint else {}
+            self.run.event("checkpoint", step=self.step, **asked)
+            self.saved.add(self.step)
+        self.steering.checkpoint = False
+        if self.best.step == self.step:
+            self.note_best()
         # Only now that the new one counts may older ones go: a kill at any moment leaves one.
-        drop_old_checkpoints(self.run.checkpoints, self.settings.save_total_limit)
+        drop_old(self.run.checkpoints, self.settings.save_total_limit, self.best.step)
         self.hooks.advanced(self.step, self.total_steps, "training")
+
+    def note_best(self) -> None:
+        """Say that the checkpoint of this step is the best, once."""
+        events = runs.Tail(self.run.folder / "events.jsonl").read()
+        if any(one.get("event") == "best" and one.get("step") == self.step for one in events):
+            return
+        best = self.best
+        before = {} if math.isnan(best.before) else {"before": best.before}
+        self.run.event("best", step=self.step, metric=best.metric, value=best.value, **before)
 
     @override
     def on_train_end(
@@ -183,19 +331,6 @@ class Recorder(TrainerCallback):
         return now
 
 
-def last_line(folder: Path, step: int) -> dict[str, Any]:
-    """The counters that the run's metrics held at a step; none at step 0."""
-    lines = runs.Tail(folder / "metrics.jsonl").read() if step else []
-    found = [line for line in lines if "tokens" in line and int(line.get("step") or 0) <= step]
-    return found[-1] if found else {}
-
-
-def drop_old_checkpoints(folder: Path, keep: int) -> None:
-    """Delete all but the newest `keep` checkpoints."""
-    numbered = sorted(
-        (int(path.name.rpartition("-")[2]), path)
-        for path in folder.glob("checkpoint-*")
-        if path.name.rpartition("-")[2].isdigit()
-    )
-    for _, path in numbered[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+def has_figures(line: dict[str, Any]) -> bool:
+    """Whether a line of metrics is of an evaluation."""
+    return any(key.startswith("eval_") for key in line)

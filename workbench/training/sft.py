@@ -6,6 +6,7 @@ on what the assistant says in it.
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -23,6 +24,7 @@ from workbench.session import Session
 from workbench.training.completion import CompletionTrainer
 from workbench.training.errors import TrainingError
 from workbench.training.examples import Examples, choose_rows, prepare_examples
+from workbench.training.measured import Measured
 from workbench.training.recipe import Recipe
 from workbench.training.recorder import Recorder
 
@@ -43,6 +45,13 @@ class SupervisedFineTuning(Recipe):
 
     def trainer(self, args: TrainingArguments, recorder: Recorder) -> CompletionTrainer:
         return CompletionTrainer(self, args, recorder)
+
+    @cached_property
+    def measured(self) -> Measured:
+        return Measured(self)
+
+    def measure(self) -> dict[str, float]:
+        return self.measured.figures()
 
 
 def prepare(recipe: Recipe) -> tuple[Examples, Examples]:

@@ -1,6 +1,7 @@
 """transformers' Trainer, open between its steps: what all tasks' Trainers have in common."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ from typing_extensions import override
 
 from workbench.inference.errors import reason
 from workbench.inference.model import LoadedModel
-from workbench.training.errors import TrainingError
+from workbench.training.checkpoints import has_broken_weights
+from workbench.training.errors import BrokenNumbersError, TrainingError
+from workbench.training.evaluating import Evaluating
 from workbench.training.recorder import Recorder
 from workbench.training.sampler import EpochSampler
 
@@ -28,6 +31,7 @@ class Watched(Trainer):
     recipe: "Recipe"
     recorder: Recorder
     loaded: LoadedModel
+    evaluating: Evaluating
     sampler: EpochSampler | None = None
 
     def watch(self, recipe: "Recipe", recorder: Recorder) -> None:
@@ -36,6 +40,11 @@ class Watched(Trainer):
         for printing in (PrinterCallback, ProgressCallback):
             self.remove_callback(printing)
         self.add_callback(recorder)
+        self.evaluating = Evaluating(self)
+        recorder.saves = self.save_now
+        recorder.checks = self.evaluating.check
+        if self.evaluating.wanted:
+            recorder.evaluates, recorder.steering.can_evaluate = self.evaluate, True
         settings, args = recipe.settings, self.args
         grouped = settings.train_sampling_strategy == "group_by_length"
         self.sampler = EpochSampler(
@@ -60,6 +69,8 @@ class Watched(Trainer):
         masks = [value for name, value in inputs.items() if name.endswith("attention_mask")]
         return int(sum(mask.sum() for mask in masks))
 
+    # --- steps -------------------------------------------------------------------------------
+
     def training_step(
         self,
         model: nn.Module,
@@ -67,61 +78,78 @@ class Watched(Trainer):
         num_items_in_batch: Any = None,
     ) -> torch.Tensor:
         self.recorder.tokens += self.count(inputs)
-        loss = super().training_step(model, inputs, num_items_in_batch)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"The loss is no number any more after step {self.state.global_step} "
-                f"({float(loss)}); resume from the last checkpoint with a lower "
-                "training.learning_rate, or start anew."
-            )
-        return loss
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    @override
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        """The length of the step's gradient; what is no number ends the run before it can reach
+        the weights. Looked at once a step: a look makes a GPU wait."""
+        norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
+        length = torch.as_tensor(norm, device=self._tr_loss.device)
+        scaled = getattr(self.accelerator, "scaler", None) is not None  # it leaves such a step out
+        numbers = torch.stack((self._tr_loss, torch.zeros_like(length) if scaled else length))
+        loss, gradient = torch.isfinite(numbers.detach()).tolist()
+        if not (loss and gradient):
+            what = "gradient is" if loss else "loss is"
+            raise BrokenNumbersError(what, self.state.global_step)
+        return norm
+
+    @override
+    def _maybe_log_save_evaluate(self, *arguments: Any, **named: Any) -> None:
+        super()._maybe_log_save_evaluate(*arguments, **named)
+        self.recorder.hold(self.control)
+
+    # --- evaluations -------------------------------------------------------------------------
 
     def evaluate(self, *_arguments: Any, **_named: Any) -> dict[str, float]:
-        """Figures over the evaluation rows, by names that begin with eval_; none where a stop cuts
-        it short."""
-        metrics = self.recorder.paused_while(self.figures, "evaluating")
+        """Figures over the evaluation rows, by names that begin with eval_, and answers to the
+        pinned prompts; where a stop cuts them short, no figures."""
+        metrics = self.recorder.paused_while(self.evaluating.all, "evaluating")
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
-        if not metrics:
+        if self.recorder.stopped:
             self.control.should_save = self.control.should_training_stop = True
         return metrics
 
-    def figures(self) -> dict[str, float]:
-        """Loss and the task's own metrics."""
-        found = self.evaluation_loss()
-        if found and self.recipe.settings.metric_rows:
-            found |= {f"eval_{name}": one for name, one in self.recipe.measure().items()}
-        return found
-
     def evaluation_loss(self) -> dict[str, float]:
-        """{"eval_loss": mean loss, …}; empty where a stop cuts it short."""
+        """{"eval_loss": mean loss, …}; empty where a stop cuts it short.
+
+        Calls `interrupted` before each batch of at most `self.args.eval_batch_size` rows.
+        """
         raise NotImplementedError
 
     def interrupted(self) -> bool:
         """Give others their turn in the middle of an evaluation; whether to give it up."""
-        self.recorder.serve()
-        return self.recorder.stop_requested()
+        return self.evaluating.interrupted()
+
+    # --- checkpoints -------------------------------------------------------------------------
 
     @override
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """The adapter and the tokenizer; not the pickled arguments, which are in the session."""
-        folder = output_dir or str(self.args.output_dir)
-        # "auto" asks the hub whether the vocabulary was resized; no adapter here does that
-        self.loaded.model.save_pretrained(folder, save_embedding_layers=False)
-        self.loaded.tokenizer.save_pretrained(folder)
+        """What is tuned and the tokenizer; not the pickled arguments, which are in the session."""
+        self.loaded.save_tuned(output_dir or str(self.args.output_dir))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """A checkpoint, or none: what was written of one that fails is taken away."""
-        folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        """A checkpoint, or none: what was written of one that fails is taken away, and a whole one
+        is not written over."""
+        step = self.state.global_step
+        if step in self.recorder.saved:
+            return
+        if has_broken_weights(self.loaded.model):
+            raise BrokenNumbersError("weights are", step)
+        folder = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
+        save: Callable[[], None] = lambda: Trainer._save_checkpoint(self, model, trial)  # noqa: E731
         try:
-            self.recorder.paused_while(
-                lambda: Trainer._save_checkpoint(self, model, trial), "saving"
-            )
+            self.recorder.paused_while(save, "saving")
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise TrainingError(
-                f"The checkpoint of step {self.state.global_step} cannot be written to "
-                f"{folder.parent} ({reason(error)}); make room, then resume the run from its "
-                "last checkpoint."
+                f"The checkpoint of step {step} cannot be written to {folder.parent} "
+                f"({reason(error)}); make room, then resume the run from its last checkpoint."
             ) from error
+
+    def save_now(self) -> None:
+        """A checkpoint of the last step."""
+        self._save_checkpoint(self.loaded.model, None)
+        self.control = self.callback_handler.on_save(self.args, self.state, self.control)

@@ -48,6 +48,7 @@ from workbench.protocol import (
     ShowRoles,
     Shutdown,
     StartTraining,
+    SteerTraining,
     StopTraining,
     SummariseColumns,
     TakeAway,
@@ -136,6 +137,7 @@ class Service:
             **dict.fromkeys(
                 (LoadModel, Generate, Evaluate, JudgePairs, Optimize, StartTraining), self.worker
             ),
+            SteerTraining: self.worker,
         }
         for lane in self.all_lanes():
             lane.start()
@@ -194,6 +196,8 @@ class Service:
                     tell(Done(request=request.id))
                 else:
                     tell(Failed(request=request.id, message="No run is under way."))
+            case SteerTraining() if not self.busy:  # else the run answers, after its step
+                tell(Failed(request=request.id, message="No run is under way; start one first."))
             case Shutdown():
                 tell(Done(request=request.id))
                 self.end()

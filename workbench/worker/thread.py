@@ -27,6 +27,7 @@ from workbench.protocol import (
     Optimize,
     RunStatus,
     StartTraining,
+    SteerTraining,
     Weights,
 )
 from workbench.session import ModelSettings
@@ -70,6 +71,7 @@ class Worker(Lane):
             JudgePairs: self.bench.judge_pairs,
             Optimize: self.bench.optimize,
             StartTraining: self.runs.train,
+            SteerTraining: self.runs.steer,
         }
 
     # --- the model -------------------------------------------------------------------------

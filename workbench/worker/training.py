@@ -15,6 +15,7 @@ from workbench.protocol import (
     RunState,
     RunStatus,
     StartTraining,
+    SteerTraining,
     TrainingAdvanced,
     TrainingEnded,
     TrainingStarted,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.data.sources import Dataset
     from workbench.inference.heads import Head
     from workbench.inference.model import LoadedModel
+    from workbench.training.steering import Steering
     from workbench.worker.thread import Worker
 
 
@@ -35,6 +37,19 @@ class RunBench:
 
     def __init__(self, worker: "Worker") -> None:
         self.worker = worker
+        self.hooks: Hooks | None = None  # of the run under way
+
+    def steer(self, request: SteerTraining, job: Job) -> None:
+        """Change the run under way: this is worked off between two of its steps."""
+        if self.worker.run_status is None or self.hooks is None:
+            raise RefusedError("No run is under way; start one, or resume one.")
+        if self.hooks.steering is None:
+            raise RefusedError(
+                f"{self.worker.run_status.name} has not come to its first step yet; ask again in a "
+                "moment."
+            )
+        self.hooks.steering.ask(request.action, request.value)
+        job.tell(Done(request=job.id))
 
     def train(self, request: StartTraining, job: Job) -> None:
         worker = self.worker
@@ -69,9 +84,11 @@ class RunBench:
             about["session"] = request.session_path
             about["choices"] = choices
             run = runs.Run.create(folder, name, session, about)
-        self.run(
-            run, loaded, job, lambda: train(session, loaded, data, run, Hooks(worker), checkpoint)
-        )
+        self.hooks = hooks = Hooks(worker)
+        try:
+            self.run(run, loaded, job, lambda: train(session, loaded, data, run, hooks, checkpoint))
+        finally:
+            self.hooks = None
 
     def run(
         self, run: runs.Run, loaded: "LoadedModel", job: Job, train: Callable[[], RunState]
@@ -83,10 +100,11 @@ class RunBench:
         job.tell(TrainingStarted(request=job.id, run=worker.run_status))
         worker.broadcast(TrainingStarted(run=worker.run_status))
         state: RunState = "failed"
-        message = ""
+        message = words = ""
         try:
             with redirected(run.folder / "worker.log"):
                 state = train()
+            words = runs.status(run.folder).message if state == "finished" else ""
         except BaseException as error:
             message = sentence(error)
             print_error(error, run.folder / "worker.log")
@@ -95,11 +113,9 @@ class RunBench:
         finally:
             run.close()
             worker.writing = None
-            ended = replace(worker.run_status, state=state, message=message)
+            ended = replace(worker.run_status, state=state, message=message or words)
             worker.run_status = None
-            loaded.settings = replace(
-                loaded.settings, adapter=run.name if loaded.has_tuned else ""
-            )
+            loaded.settings = replace(loaded.settings, adapter=run.name if loaded.has_tuned else "")
         worker.broadcast(TrainingEnded(run=ended))
         worker.broadcast(ModelLoaded(model=loaded.status()))
         job.tell(Failed(request=job.id, message=message) if message else Done(request=job.id))
@@ -120,8 +136,17 @@ def resolved(
     config = model_config(session.model, folder, job.progress)
     found = recognise_table(data.train.table, session.dataset, session.prompt())
     made = resolve(session, Facts(config, found, len(data.train)))
-    head = head_of(made.session.training.task, config)
-    return made.session, head, [msgspec.to_builtins(one) for one in made.choices]
+    session, choices = made.session, list(made.choices)
+    if session.training.task == "classification":
+        from workbench.training.labels import settle
+
+        def pause(done: int) -> None:
+            job.progress("reading labels", done, len(data.train), "rows")
+
+        session, more = settle(session, data, config, pause)
+        choices += more
+    head = head_of(session.training.task, config, session.training)
+    return session, head, [msgspec.to_builtins(one) for one in choices]
 
 
 def to_resume(folder: Path) -> tuple[Session, Path]:
@@ -141,6 +166,7 @@ class Hooks:
 
     def __init__(self, worker: "Worker") -> None:
         self.worker = worker
+        self.steering: Steering | None = None
 
     def between_steps(self, step: int) -> None:
         self.worker.serve_waiting(step)

@@ -1,0 +1,86 @@
+"""Which step was the best so far, by a metric of the evaluations, and whether to go on hoping.
+
+Knows figures and steps; knows nothing of checkpoints. What it knows it has from the evaluations
+alone, so that it is made again from the lines of a run.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from workbench.runs import greater_is_better
+from workbench.session import TrainingSettings
+from workbench.training.errors import TrainingError
+
+
+class Best:
+    """The best evaluation after step 0, in which nothing is learnt yet.
+
+    `worse` counts the regular evaluations since the last that was better by more than
+    early_stopping_threshold.
+    """
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        name = settings.metric_for_best_model
+        self.metric = name if name.startswith("eval_") else f"eval_{name}"
+        self.greater = greater_is_better(self.metric)
+        self.settings = settings
+        self.step, self.value, self.worse = -1, math.nan, 0
+        self.before = math.nan  # at step 0
+
+    def take(self, step: int, figures: Mapping[str, Any], regular: bool = True) -> bool:
+        """An evaluation; whether it is the best so far."""
+        value = figures.get(self.metric)
+        value = float(value) if isinstance(value, int | float) else math.nan
+        if step == 0:
+            self.before = value
+            return False
+        gain = value - self.value if self.greater else self.value - value
+        first = self.step < 0 and math.isfinite(value)
+        if first or gain > self.settings.early_stopping_threshold:
+            self.worse = 0
+        elif regular:
+            self.worse += 1
+        if first or gain > 0:
+            self.step, self.value = step, value
+            return True
+        return False
+
+    def take_all(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """The evaluations among the lines of a run, in order."""
+        for line in lines:
+            if any(key.startswith("eval_") for key in line):
+                step = int(line.get("step") or 0)
+                self.take(step, line, self.is_regular(step))
+
+    def is_regular(self, step: int) -> bool:
+        """Whether an evaluation comes after this step without being asked for."""
+        return self.settings.eval_steps > 0 and step % self.settings.eval_steps == 0
+
+    def check(self, figures: Mapping[str, Any]) -> None:
+        """Raise TrainingError where the metric that is to decide is not among the figures."""
+        chosen = self.metric != "eval_loss" or self.settings.early_stopping_patience
+        if chosen and self.metric not in figures:
+            there = ", ".join(sorted(figures)) or "none"
+            hint = "" if self.settings.metric_rows else ", or set training.metric_rows"
+            raise TrainingError(
+                f"training.metric_for_best_model is {self.metric}, which no evaluation of this run "
+                f"gives (it gives: {there}); set it to one of them{hint}."
+            )
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether to stop: so many evaluations were no better."""
+        patience = self.settings.early_stopping_patience
+        return 0 < patience <= self.worse
+
+    def in_words(self) -> str:
+        """Why it is given up."""
+        count = self.settings.early_stopping_patience
+        times = "evaluation" if count == 1 else f"{count} evaluations"
+        by = self.settings.early_stopping_threshold
+        much = f" by more than {by:g}" if by else ""
+        return (
+            f"Stopped early: {self.metric} was not better{much} in the last {times} than "
+            f"{self.value:.4g}, the best, at step {self.step}."
+        )
