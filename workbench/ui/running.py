@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench import runs
-from workbench.protocol import Plan
 from workbench.ui.measuring import Measuring
 
 if TYPE_CHECKING:
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
 
 class Running(Measuring):
     """Its desks are made when they are first asked for: no start-up pays for them."""
-
-    last_plan: Plan | None = None
 
     @cached_property
     def steering(self) -> "Steering":
@@ -147,7 +143,7 @@ class Running(Measuring):
     async def action_compare_tuned(self) -> None:
         """Measure both weights of the shown run on the same rows; the comparison is a key away."""
         history = self.watching.history
-        if history is None or runs.last_checkpoint(history.folder) is None:
+        if history is None or not self.watching.has_checkpoint:
             self.tell("There is no run with a checkpoint to compare; F7 starts one.")
             return
         if not self.watching.live and self.session.model.adapter != history.folder.name:
@@ -157,7 +153,7 @@ class Running(Measuring):
 
     def action_export_run(self) -> None:
         history = self.watching.history
-        if history is None or runs.last_checkpoint(history.folder) is None:
+        if history is None or not self.watching.has_checkpoint:
             self.tell("There is no run with a checkpoint to export; F7 starts one.")
             return
         from workbench.ui.screens.taking_run import ExportScreen

@@ -43,6 +43,11 @@ class Watching:
     def live_name(self) -> str:
         return self.live.name if self.live else ""
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether the run shown left weights to use."""
+        return bool(self.history and runs.last_checkpoint(self.history.folder))
+
     # --- which run ---------------------------------------------------------------------------
 
     def begin(self) -> None:
