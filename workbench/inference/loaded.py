@@ -152,7 +152,7 @@ class LoadedModel:
                 with self.moved.shown(which):
                     yield
             elif which == "base" and self.has_adapter and before != "base":
-                with self.model.disable_adapter():
+                with disabled(self.model):
                     yield
             else:
                 yield
@@ -353,22 +353,48 @@ def as_float(_head: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]
     )
 
 
+@contextmanager
+def disabled(model: Any) -> Iterator[None]:
+    """Compute with the model under an adapter."""
+    if not model.active_peft_config.is_prompt_learning:
+        fixed = not any(one.requires_grad for one in model.parameters())
+        try:
+            with model.disable_adapter():
+                yield
+        finally:
+            if fixed:  # peft lets an adapter be trained when it enables it again
+                model.requires_grad_(False)
+        return
+    # peft's own way leaves a trained head in place, and virtual tokens in what an encoder-decoder
+    # generates.
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    base = model.get_base_model()
+    heads = [one for one in base.modules() if isinstance(one, AuxiliaryTrainingWrapper)]
+    names = [name for name in ("forward", "generate") if hasattr(base, name)]
+    before = {name: vars(model)[name] for name in names if name in vars(model)}
+    try:
+        for name in names:
+            setattr(model, name, getattr(base, name))
+        for head in heads:
+            head._disable_adapters = True
+        yield
+    finally:
+        for head in heads:
+            head._disable_adapters = False
+        for name in names:
+            delattr(model, name)
+        vars(model).update(before)
+
+
 def unwrapped(model: Any) -> Any:
     """The transformers model without peft's wrapping and without what peft put into it."""
-    base = model.get_base_model()
-    if model.active_peft_config.is_prompt_learning:
-        restore(base)
-        return base
-    base = model.unload()
-    restore(base)
+    if not model.active_peft_config.is_prompt_learning:
+        base = model.unload()
+    else:
+        base = model.get_base_model()
+    strip_adapter(base)
     return base
-
-
-def restore(base: Any) -> None:
-    """Take away what peft leaves on a model."""
-    for attribute in ("peft_config", "_hf_peft_config_loaded"):
-        if attribute in vars(base):
-            delattr(base, attribute)
 
 
 def check_shapes(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
@@ -403,7 +429,9 @@ def strip_adapter(model: Any) -> None:
             setattr(model.get_submodule(parent), last, module.get_base_layer())
         elif isinstance(module, AuxiliaryTrainingWrapper):
             setattr(model.get_submodule(parent), last, module.original_module)
-    restore(model)
+    for attribute in ("peft_config", "_hf_peft_config_loaded"):
+        if attribute in vars(model):
+            delattr(model, attribute)
 
 
 def contiguous(_head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[Any, ...]:

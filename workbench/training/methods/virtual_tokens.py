@@ -17,6 +17,7 @@ from workbench.inference.opening import keys_and_values, seen
 from workbench.session import Prompt, Session, TrainingSettings
 from workbench.training.errors import TrainingError
 from workbench.training.methods.laid import Laid
+from workbench.training.methods.layers import head_parts
 
 USUAL = 20  # virtual tokens where there are no words to begin from
 TASKS = {
@@ -66,7 +67,7 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, session: Session | None
         )
     if not ids:
         ids = drawn(loaded, count, settings.seed)
-        said = f"{said}{count} tokens drawn at random from the vocabulary"
+        said = f"tokens drawn at random from the vocabulary{said}"
     elif count > len(ids):
         said += f", over again up to {count} tokens"
     elif count < len(ids):
@@ -85,12 +86,15 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, session: Session | None
 
 def lay_prompt(loaded: LoadedModel, ids: list[int]) -> None:
     """Embeddings that begin as those of these tokens."""
-    width = loaded.model.get_input_embeddings().weight.shape[1]
+    text = loaded.model.config.get_text_config()
     config = PromptTuningConfig(
         task_type=TASKS[loaded.head.kind],
         num_virtual_tokens=len(ids),
-        token_dim=width,
+        token_dim=loaded.model.get_input_embeddings().weight.shape[1],
         num_transformer_submodules=1,
+        num_layers=text.num_hidden_layers,
+        num_attention_heads=text.num_attention_heads,
+        modules_to_save=head_parts(loaded) or None,
     )
     model: Any = get_peft_model(loaded.model, config)
     with torch.no_grad():
@@ -115,7 +119,11 @@ def lay_prefix(loaded: LoadedModel, ids: list[int]) -> None:
     elif size := getattr(base.config, "d_kv", 0):  # T5's heads need not make up its width
         more = {"token_dim": size * base.config.num_heads}
     config = PrefixTuningConfig(
-        task_type=TASKS[kind], num_virtual_tokens=len(ids), prefix_projection=False, **more
+        task_type=TASKS[kind],
+        num_virtual_tokens=len(ids),
+        prefix_projection=False,
+        modules_to_save=head_parts(loaded) or None,
+        **more,
     )
     try:
         model: Any = get_peft_model(base, config)
@@ -183,7 +191,7 @@ def begin_from(
         return [], ""
     words = fixed_words(prompt)
     if not words:
-        return [], "the prompt has no words that are the same for all rows: "
+        return [], ", since the prompt has no words that are the same for all rows"
     return encoded(loaded, words), f'the prompt\'s words "{shortened(words)}"'
 
 
