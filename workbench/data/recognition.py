@@ -12,6 +12,8 @@ from typing import Any
 from workbench.data.languages import language
 from workbench.data.roles import are_turns, parsed, text_of, value_of
 from workbench.data.table import Column
+from workbench.data.thumbs import NAMES as THUMBS
+from workbench.data.thumbs import are_thumbs
 from workbench.session import DataFormat
 from workbench.text import one_line
 
@@ -242,10 +244,17 @@ def prompt_completion(seen: Seen) -> Guess | None:
         return Guess(
             "prompt_completion",
             {"prompt": prompt, "completion": completion}
-            | optional(seen, system=("system", "system_prompt")),
+            | optional(seen, system=("system", "system_prompt"))
+            | thumbs(seen),
             f"{prompt} and {completion} hold {kind}",
         )
     return None
+
+
+def thumbs(seen: Seen) -> dict[str, str]:
+    """The column that says which answers are good, if there is one."""
+    found = [name for name in map(seen.named, THUMBS) if name and are_thumbs(seen.values(name))]
+    return {"label": found[0]} if found else {}
 
 
 def classification(seen: Seen) -> Guess | None:

@@ -26,7 +26,7 @@ from workbench.training.arguments import arguments
 from workbench.training.checkpoints import has_broken_weights, step_of
 from workbench.training.errors import BrokenNumbersError, StopRequested, TrainingError
 from workbench.training.hooks import Hooks
-from workbench.training.methods import Laid, lay
+from workbench.training.methods import Laid, lay, reserve
 from workbench.training.recipe import Recipe, Work
 from workbench.training.recorder import Recorder
 from workbench.training.tasks import recipe_of
@@ -79,6 +79,7 @@ class Loop:
         self.first_step = step_of(resume_from) if resume_from else 0
         self.recorder: Recorder | None = None
         work = Work(session, loaded, data, self.workspace, self.pause, hooks.stop_requested)
+        reserve(loaded, session.training, session)
         self.recipe: Recipe = recipe_of(session.training.task)(work)
 
     @property
@@ -112,6 +113,10 @@ class Loop:
         try:
             while not self.attempt(self.recorder):
                 pass
+        except StopRequested:  # while a Trainer was made
+            words = "Stopped before the first step."
+            self.run.event("stopped", step=self.step, message=words)
+            return "stopped"
         except (RunError, SessionError) as error:
             raise TrainingError(str(error)) from error
         except BrokenNumbersError as error:
