@@ -65,7 +65,7 @@ def look(loaded: LoadedModel) -> Abilities:
         return NOTHING
     if {type(layer) for layer in layers} - {DynamicLayer, DynamicSlidingWindowLayer}:
         return NOTHING  # a state, into which padding would go
-    return Abilities(positions, positions, reach(config, layers, loaded.context_length))
+    return Abilities(positions, positions, reach(config, layers, loaded.positions))
 
 
 def reach(config: Any, layers: list[Any], context: int) -> int:

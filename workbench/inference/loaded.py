@@ -60,7 +60,8 @@ class LoadedModel:
         self.moved: Moved | None = None
         self.active: Weights | None = None
         self.openings = Opening(self)
-        self.context_length = context_length(model.config, tokenizer)
+        self.positions = context_length(model.config, tokenizer)
+        self.reserved = 0  # for virtual tokens that are still to come
         self.end_tokens = end_tokens(model, tokenizer)
         self.pad_token: int = first(tokenizer.pad_token_id, *self.end_tokens, 0)
         # As the model came; an encoder has none.
@@ -110,9 +111,14 @@ class LoadedModel:
         """How many virtual tokens stand before each prompt of the tuned weights."""
         return self.openings.length
 
+    @property
+    def context_length(self) -> int:
+        """The most tokens of a prompt and its answer together; virtual tokens take of them."""
+        return self.positions - max(self.reserved, self.virtual_tokens)
+
     def room(self, which: Weights) -> int:
-        """The most tokens of a prompt and its answer together, for those weights."""
-        return self.context_length - (self.virtual_tokens if which == "tuned" else 0)
+        """As `context_length`, for those weights."""
+        return self.context_length if which == "tuned" else self.positions
 
     def status(self) -> ModelStatus:
         named = dict(self.model.named_parameters())
@@ -286,6 +292,7 @@ class LoadedModel:
             self.moved = None
         self.model.requires_grad_(False)
         self.openings.clear()
+        self.reserved = 0
         self.adapter = ""
         self.settings = msgspec.structs.replace(self.settings, adapter="")
 

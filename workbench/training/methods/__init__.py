@@ -12,7 +12,7 @@ from workbench.session import Session, TrainingSettings
 from workbench.training.errors import TrainingError
 from workbench.training.methods.laid import Laid
 
-__all__ = ["METHODS", "Laid", "check_method", "lay"]
+__all__ = ["METHODS", "Laid", "check_method", "lay", "reserve"]
 
 # The module of each method; its function `lay` does the work, `check` says what it needs.
 METHODS = {
@@ -59,6 +59,13 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, session: Session | None
     except BaseException:
         loaded.drop_tuned()
         raise
+
+
+def reserve(loaded: LoadedModel, settings: TrainingSettings, session: Session | None) -> None:
+    """Before rows are cut to the context: keep room for the virtual tokens that are to come."""
+    needed: Callable[[LoadedModel, TrainingSettings, Session | None], int] | None
+    needed = getattr(module(settings), "needed", None)
+    loaded.reserved = needed(loaded, settings, session) if needed is not None else 0
 
 
 def module(settings: TrainingSettings) -> ModuleType:

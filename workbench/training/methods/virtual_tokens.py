@@ -58,11 +58,11 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, session: Session | None
             f"{settings.method} is for models that write or give labels; use training.method lora "
             "or full to guess hidden words."
         )
-    ids, said = begin_from(loaded, settings, session.prompt() if session else None)
+    ids, said = begin_from(loaded, settings, session)
     count = settings.virtual_tokens.num_virtual_tokens or len(ids) or USUAL
-    if count > loaded.context_length // 2:
+    if count > loaded.positions // 2:
         raise TrainingError(
-            f"{count} virtual tokens are more than half of the {loaded.context_length} that "
+            f"{count} virtual tokens are more than half of the {loaded.positions} that "
             f"{loaded.settings.name} can read; set training.virtual_tokens.num_virtual_tokens."
         )
     if not ids:
@@ -82,6 +82,12 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, session: Session | None
         "float32 for the virtual tokens: small steps add up",
     ]
     return Laid(reasons, {"virtual_tokens": count, "virtual_tokens_from": said})
+
+
+def needed(loaded: LoadedModel, settings: TrainingSettings, session: Session | None) -> int:
+    """How many virtual tokens there will be."""
+    wanted = settings.virtual_tokens.num_virtual_tokens
+    return wanted or len(begin_from(loaded, settings, session)[0]) or USUAL
 
 
 def lay_prompt(loaded: LoadedModel, ids: list[int]) -> None:
@@ -181,15 +187,15 @@ def encoder(model: Any) -> torch.nn.Embedding:
 
 
 def begin_from(
-    loaded: LoadedModel, settings: TrainingSettings, prompt: Prompt | None
+    loaded: LoadedModel, settings: TrainingSettings, session: Session | None
 ) -> tuple[list[int], str]:
     """The tokens to begin from, and what they are in words; none: to draw them."""
     wanted = settings.virtual_tokens
     if wanted.init == "text":
         return encoded(loaded, wanted.text), f'the words "{shortened(wanted.text)}"'
-    if wanted.init == "random" or prompt is None:
+    if wanted.init == "random" or session is None:
         return [], ""
-    words = fixed_words(prompt)
+    words = fixed_words(session.prompt())
     if not words:
         return [], ", since the prompt has no words that are the same for all rows"
     return encoded(loaded, words), f'the prompt\'s words "{shortened(words)}"'
