@@ -10,7 +10,7 @@ from pathlib import Path
 from workbench import __version__
 from workbench.parsers.prompts import evaluate, generate, optimize
 from workbench.parsers.rows import data, rows, tokens
-from workbench.parsers.training import list_runs, train
+from workbench.parsers.training import eject, export, list_runs, train
 from workbench.parsers.words import Parser, parser
 from workbench.text import one_line
 
@@ -26,6 +26,8 @@ commands:
   workbench rows SOURCE      print rows of a dataset, all or those that match
   workbench tokens SESSION   what the trainer gets from a row, token by token
   workbench runs             list the runs of this folder
+  workbench export RUN       write what a run made for use elsewhere
+  workbench eject RUN        write a run out as one Python script
   workbench attach           list the workers that are up, and go to one
   workbench fetch [STARTER]  download the starters
   workbench doctor           what this machine has, and what is missing
@@ -171,6 +173,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "rows": rows,
     "tokens": tokens,
     "runs": list_runs,
+    "export": export,
+    "eject": eject,
     "attach": attach,
     "fetch": fetch,
     "doctor": doctor,

@@ -25,6 +25,8 @@ from workbench.protocol import (
     PromptRendered,
     Row,
     Rows,
+    RunEjected,
+    RunExported,
     TakenAway,
     Welcome,
 )
@@ -32,7 +34,19 @@ from workbench.text import one_line
 from workbench.worker.lane import RefusedError
 from workbench.worker.link import HostLink, LocalLink, make_link
 
-LAST = (Compared, Done, DatasetOpened, ModelLoaded, PromptRendered, Row, Rows, TakenAway, Welcome)
+LAST = (
+    Compared,
+    Done,
+    DatasetOpened,
+    ModelLoaded,
+    PromptRendered,
+    Row,
+    Rows,
+    RunEjected,
+    RunExported,
+    TakenAway,
+    Welcome,
+)
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""The process in which a run is exported: python -m workbench.exporting.process
+"""The process in which a run is exported or written out: python -m workbench.exporting.process
 
 Standard input brings the request, a line of JSON, and stays open: once it ends, whoever asked is
 gone, and the export is given up. Standard output takes events of the protocol, a line each.
@@ -19,9 +19,11 @@ from typing import Any
 
 from workbench.protocol import (
     AnyEvent,
+    EjectRun,
     ExportRun,
     Failed,
     Progress,
+    RunEjected,
     RunExported,
     decode_request,
     encode,
@@ -50,7 +52,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, give_up)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for whoever asked
     request = decode_request(requests.readline())
-    assert isinstance(request, ExportRun)
+    assert isinstance(request, ExportRun | EjectRun)
     threading.Thread(target=watch, args=(requests,), daemon=True).start()
     try:
         tell(exported(request, tell))
@@ -74,8 +76,7 @@ def watch(requests: Any) -> None:
     os._exit(3)
 
 
-def exported(request: ExportRun, tell: Any) -> RunExported:
-    from workbench.exporting.export import export
+def exported(request: ExportRun | EjectRun, tell: Any) -> AnyEvent:
     from workbench.inference.tokenizer import quiet
 
     quiet()
@@ -87,6 +88,13 @@ def exported(request: ExportRun, tell: Any) -> RunExported:
             last[:] = [what, now]
             tell(Progress(what=what, done=done, total=total, unit=unit))
 
+    if isinstance(request, EjectRun):
+        from workbench.ejecting.eject import eject
+
+        script = eject(request, report)
+        return RunEjected(text=script.text, path=str(script.path or ""))
+    from workbench.exporting.export import export
+
     made = export(request, report)
     return RunExported(path=str(made.path), files=made.files, notes=made.notes, url=made.url)
 
@@ -94,11 +102,12 @@ def exported(request: ExportRun, tell: Any) -> RunExported:
 def words(error: BaseException) -> str:
     """What went wrong, in one sentence; the details go to the log."""
     from workbench.catalogue import SourceError
+    from workbench.data.prompting import PromptError
     from workbench.exporting.errors import ExportError
     from workbench.inference.errors import ModelError, reason
     from workbench.training.errors import TrainingError
 
-    if isinstance(error, ExportError | ModelError | SourceError | TrainingError):
+    if isinstance(error, ExportError | ModelError | PromptError | SourceError | TrainingError):
         return str(error)
     traceback.print_exception(error)
     if isinstance(error, MemoryError):

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from workbench.exporting.base import config_of
 from workbench.exporting.errors import ExportError
+from workbench.exporting.speech import tokenizer_of
 from workbench.exporting.trained import Trained
 from workbench.inference.errors import ModelError, reason
 from workbench.inference.heads import Head, own_head
@@ -115,7 +116,9 @@ def head_in(trained: Trained, base: Path) -> Head:
     """What the run's model ends in."""
     from workbench.training.tasks import head_of
 
-    return head_of(trained.session.training.task, config_of(trained, base))
+    return head_of(
+        trained.session.training.task, config_of(trained, base), trained.session.training
+    )
 
 
 def loaded(trained: Trained, folder: Path, head: Head | None, dtype: torch.dtype) -> Any:
@@ -124,7 +127,7 @@ def loaded(trained: Trained, folder: Path, head: Head | None, dtype: torch.dtype
     config = config_of(trained, folder)
     head_there = head or own_head(config) or Head()
     if head is not None and head.kind == "classifier":
-        label(config, head)
+        label(config, head, tokenizer_of(trained))
     try:
         return CLASSES[head_there.kind].from_pretrained(
             folder,

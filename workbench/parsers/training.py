@@ -1,5 +1,7 @@
 """Words of the commands about runs: train, runs, and what becomes of a run."""
 
+import argparse
+
 from workbench.parsers.words import parser, session_argument
 
 
@@ -36,3 +38,63 @@ def list_runs(words: list[str]) -> int:
     from workbench.commands.runs import list_runs
 
     return list_runs(options.session, options.json)
+
+
+def run_argument(reader: argparse.ArgumentParser) -> None:
+    reader.add_argument("run", metavar="RUN", help="a run's name, or its folder")
+    reader.add_argument(
+        "--session",
+        default="",
+        metavar="SESSION",
+        help="look for the run where this session works; default: this folder",
+    )
+    reader.add_argument("--overwrite", action="store_true", help="replace what is there")
+    reader.add_argument("--in-process", action="store_true", help="without a worker process")
+
+
+def export(words: list[str]) -> int:
+    reader = parser(
+        "export",
+        "Write what a run made for use elsewhere, with tokenizer, chat template, generation "
+        "settings and a model card: the adapter of a run that trained one, else the whole model.",
+    )
+    run_argument(reader)
+    reader.add_argument("--to", required=True, metavar="DIR", help="the folder to make")
+    kind = reader.add_mutually_exclusive_group()
+    kind.add_argument("--merge", action="store_true", help="the whole model, the adapter merged in")
+    kind.add_argument(
+        "--gguf",
+        nargs="?",
+        const="q8_0",
+        default="",
+        metavar="FORMAT",
+        help="for llama.cpp and Ollama, in q8_0, f16, bf16 or f32; fetches llama.cpp's converter",
+    )
+    reader.add_argument(
+        "--checkpoint", default="best", metavar="STEP", help="a step, best or last; default: best"
+    )
+    reader.add_argument(
+        "--push-to", default="", metavar="NAME", help="upload it to this hub repository, too"
+    )
+    reader.add_argument("--public", action="store_true", help="with --push-to: for all to see")
+    reader.add_argument("--json", action="store_true", help="JSON on stdout")
+    options = reader.parse_args(words)
+    from workbench.commands.export import export
+
+    return export(options)
+
+
+def eject(words: list[str]) -> int:
+    reader = parser(
+        "eject",
+        "Write a run out as one Python script on transformers, peft and TRL that makes it again.",
+    )
+    run_argument(reader)
+    reader.add_argument(
+        "--to", default="", metavar="FILE", help="the script, its rows beside it; default: show it"
+    )
+    reader.add_argument("--json", action="store_true", help="JSON on stdout")
+    options = reader.parse_args(words)
+    from workbench.commands.eject import eject
+
+    return eject(options)

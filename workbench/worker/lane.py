@@ -60,6 +60,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
         ("workbench.catalogue", "SourceError"),
         ("workbench.data.expressions", "QueryError"),
         ("workbench.data.prompting", "PromptError"),
+        ("workbench.exporting.errors", "ExportError"),
         ("workbench.inference.errors", "ModelError"),
         ("workbench.measuring.database", "ResultsError"),
         ("workbench.training.errors", "TrainingError"),

@@ -17,9 +17,11 @@ from workbench.protocol import (
     Compared,
     DatasetOpened,
     Done,
+    EjectRun,
     Evaluate,
     ExamplesChosen,
     ExportRows,
+    ExportRun,
     Failed,
     FindProblems,
     FindRows,
@@ -44,6 +46,8 @@ from workbench.protocol import (
     Row,
     Rows,
     RowsExported,
+    RunEjected,
+    RunExported,
     ShowMeasurement,
     ShowRoles,
     Shutdown,
@@ -60,6 +64,7 @@ from workbench.protocol import (
 from workbench.worker.data_desk import DataDesk
 from workbench.worker.endpoint_desk import EndpointDesk, is_remote
 from workbench.worker.examples_desk import ExamplesDesk
+from workbench.worker.export_desk import ExportDesk
 from workbench.worker.lane import Job, Lane
 from workbench.worker.prompt_desk import PromptDesk
 from workbench.worker.results_desk import ResultsDesk
@@ -90,6 +95,8 @@ SINGLE = (
     ShowMeasurement,
     ChooseExamples,
     TakeAway,
+    ExportRun,
+    EjectRun,
 )
 ANSWERS = (
     DatasetOpened,
@@ -108,6 +115,8 @@ ANSWERS = (
     MeasurementShown,
     ExamplesChosen,
     TakenAway,
+    RunExported,
+    RunEjected,
 )
 
 
@@ -134,6 +143,7 @@ class Service:
             RenderPrompt: PromptDesk(shelf),
             ChooseExamples: ExamplesDesk(shelf),
             **dict.fromkeys((Compare, ListVersions, ShowMeasurement, TakeAway), ResultsDesk(shelf)),
+            **dict.fromkeys((ExportRun, EjectRun), ExportDesk()),
             **dict.fromkeys(
                 (LoadModel, Generate, Evaluate, JudgePairs, Optimize, StartTraining), self.worker
             ),
