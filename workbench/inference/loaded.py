@@ -239,7 +239,7 @@ class LoadedModel:
             with warnings.catch_warnings(record=True):
                 model = PeftModel.from_pretrained(base, str(path)).eval()
             check_layers(model, path)
-            self.model = prepared(model)
+            self.model = prepared(model).requires_grad_(False)
             self.openings.check()
         except Exception as error:  # a broken or foreign file, in whatever way
             self.model = base

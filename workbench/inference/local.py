@@ -116,7 +116,7 @@ class LocalAnswerer:
         begin_with(writing, given, logits[:-1])
         decode(states, logits[-1:], [writing], sampler, stopped, lambda _writing: None)
         if keeps:
-            read = int(states.lengths[0])
+            read = int(states.lengths[0]) - begun
             kept = states.kept([*prompt, *writing.ids][:read])
             if kept is not None:
                 self.prefixes.keep(weights, kept)
