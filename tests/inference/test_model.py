@@ -41,7 +41,7 @@ def test_bfloat16_is_chosen_where_the_processor_is_good_at_it(
         assert (unit or "no unit for bfloat16") in loaded.dtype_reason
 
 
-def test_an_encoder_is_refused_for_writing(tmp_path: Path) -> None:
+def test_a_bare_encoder_answers_nothing(tmp_path: Path) -> None:
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
@@ -50,7 +50,7 @@ def test_an_encoder_is_refused_for_writing(tmp_path: Path) -> None:
     )  # fmt: skip
     BertModel(config).save_pretrained(tmp_path / "bert")
     make_tiny_tokenizer().save_pretrained(tmp_path / "bert")
-    with pytest.raises(ModelError, match=r"^bert is an encoder \(bert\) and writes no text"):
+    with pytest.raises(ModelError, match=r"^bert is an encoder \(bert\) without a head"):
         load(tmp_path, "bert")
 
 

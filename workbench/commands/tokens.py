@@ -26,10 +26,11 @@ TRAINED = ("trained", "special_trained")
 
 def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
     """Print ids, pieces, roles and badges of the row, counted from 1 (0: the session's own)."""
-    from workbench.data.examples import Encoder
     from workbench.data.formats import recognise_table
+    from workbench.data.reading import encoder_of
     from workbench.data.sources import open_source
     from workbench.data.tokens import inspect
+    from workbench.inference.heads import reads_rows
     from workbench.inference.loaded import context_length
     from workbench.inference.locate import locate
     from workbench.inference.model import read_config
@@ -54,12 +55,14 @@ def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
             raise SessionError(f"Row {number:,} is broken: {record.words}")
         tokenizer = load_tokenizer(session.model, folder, report)
         place = locate(session.model, folder, report, weights=False)
-        limit = context_length(read_config(session.model, place), tokenizer)
+        config = read_config(session.model, place)
+        limit = context_length(config, tokenizer)
         training = replace(
             session.training, max_length=min(session.training.max_length, limit)
         )  # as the trainer does
         examples = rows_before(session, found, folder, report)
-        encoder = Encoder(tokenizer, session.prompt(), found, training, examples)
+        reads = reads_rows(training.task, config)
+        encoder = encoder_of(tokenizer, session.prompt(), found, training, examples, reads)
         seen = inspect(tokenizer, encoder, record)
     if as_json:
         print(json.dumps(as_document(number, seen), ensure_ascii=False))

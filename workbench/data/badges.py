@@ -14,6 +14,7 @@ from workbench.data.prompting import (
     added_special,
     end_of_turn,
 )
+from workbench.data.reading import Reading
 from workbench.protocol import Badge
 from workbench.text import one_line
 
@@ -51,11 +52,11 @@ def of_length(encoder: Encoder, whole: Example) -> Iterator[Badge]:
             f"The row is left out: its {count:,} tokens are {beyond:,} more than max_length "
             f"({longest:,}), and overlong is drop; raise max_length to use it.",
         )
-    elif overlong == "split" and encoder.found.format == "text":
+    elif overlong == "split" and len(parts := encoder.fit(whole)) > 1:
         yield badge(
             "split",
             "note",
-            f"The text of {count:,} tokens is split into {len(encoder.fit(whole))} parts of at "
+            f"The text of {count:,} tokens is split into {len(parts)} parts of at "
             f"most max_length ({longest:,}).",
         )
     else:
@@ -70,6 +71,10 @@ def of_length(encoder: Encoder, whole: Example) -> Iterator[Badge]:
 
 def of_loss(encoder: Encoder, said: Said, whole: Example) -> Iterator[Badge]:
     """What is learnt from it, and what is not."""
+    if isinstance(encoder, Reading):
+        if not words(encoder, whole.input_ids):
+            yield badge("nothing_trained", "bad", "There is nothing to learn: the row has no text.")
+        return
     kept = encoder.fit(whole)
     labels = [label for one in kept for label in one.labels] if kept else whole.labels
     if all(label == IGNORED for label in labels):

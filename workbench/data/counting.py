@@ -10,7 +10,9 @@ from functools import partial
 from typing import Any
 
 from workbench.data.examples import Encoder, Said
+from workbench.data.pairing import Pairing
 from workbench.data.prompting import PromptError, before_answer, end_of_turn, plain_text
+from workbench.data.reading import Reading
 from workbench.data.roles import Turn
 from workbench.data.skeleton import Skeleton, find
 
@@ -59,6 +61,8 @@ class Counter:
 
     def slow(self, said: Said) -> tuple[int, int]:
         example = self.encoder.whole(said)
+        if isinstance(self.encoder, Reading):  # of each of its tokens something can be learnt
+            return len(example.input_ids), 0
         first = next((n for n, label in enumerate(example.labels) if label >= 0), -2)
         return len(example.input_ids), first if first >= 0 else len(example.input_ids)
 
@@ -66,6 +70,11 @@ class Counter:
 
     def fast(self, said: list[Said]) -> list[tuple[int, int]]:
         """The same for a block, each text encoded once."""
+        if isinstance(self.encoder, Reading):
+            texts = [str(one.text) for one in said]
+            return [(len(made), 0) for made in self.encoded(texts, special=True)]
+        if isinstance(self.encoder, Pairing):
+            return [self.slow(one) for one in said]
         if self.encoder.found.format == "text":
             return [(count, 1) for count in self.texts([str(one.text) for one in said])]
         if all(one.answer is not None for one in said):

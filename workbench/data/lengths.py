@@ -15,6 +15,7 @@ from workbench.data.counting import Counter
 from workbench.data.engine import Stopped
 from workbench.data.examples import Encoder, Examples
 from workbench.data.prompting import ADVICE, PromptError
+from workbench.data.reading import encoder_of
 from workbench.protocol import FormatFound, LengthsMeasured
 from workbench.session import Prompt, TrainingSettings
 
@@ -31,6 +32,7 @@ def measure(  # noqa: PLR0917
     stopped: threading.Event,
     report: Report,
     examples: Examples | None = None,
+    reads: bool = False,
 ) -> LengthsMeasured:
     """Count the tokens of a `Selection`, or of `limit` of its rows drawn by the seed (0: all).
 
@@ -44,7 +46,7 @@ def measure(  # noqa: PLR0917
     import numpy
 
     begun = time.monotonic()
-    encoder = Encoder(tokenizer, prompt, found, training, examples)
+    encoder = encoder_of(tokenizer, prompt, found, training, examples, reads)
     counter = Counter(encoder)
     counts, lost = count_all(counter, rows, limit, stopped, report)
     if counter.exact and counter.checked > 1:  # a later block showed that the first are in doubt

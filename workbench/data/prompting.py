@@ -159,7 +159,14 @@ def encode_prompt(
 
 def encode_turns(tokenizer: Any, turns: list[dict[str, Any]], start: str = "") -> list[int]:
     """The token ids of turns, up to where the answer to them begins or, where it has a `start`,
-    goes on; see `encode_prompt`."""
+    goes on; see `encode_prompt`. For an encoder-decoder the whole text that it reads."""
+    if getattr(tokenizer, "encoder_decoder", ""):
+        if start:
+            raise PromptError(
+                "An encoder-decoder begins its answer by itself; leave the prompt's answer_start "
+                "empty."
+            )
+        return list(tokenizer(plain_text(turns), add_special_tokens=True)["input_ids"])
     if getattr(tokenizer, "chat_template", None):
         text = chat_text(tokenizer, turns, head=True) + start
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -190,12 +197,16 @@ def plain_text(turns: list[dict[str, Any]], start: str = "") -> str:
 def encode_answer(tokenizer: Any, prompt: Prompt, text: str) -> list[int]:
     """The token ids of an answer to the prompt, without the token that ends its turn."""
     text = before_answer(tokenizer, prompt) + text
+    if getattr(tokenizer, "encoder_decoder", ""):  # whose words to write with may be others
+        return list(tokenizer(text_target=text, add_special_tokens=False)["input_ids"])
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def before_answer(tokenizer: Any, prompt: Prompt) -> str:
     """What stands between prompt and answer: plain text, or what the answer begins with, goes on
-    after a space."""
+    after a space. Nothing, for an encoder-decoder."""
+    if getattr(tokenizer, "encoder_decoder", ""):
+        return ""
     if prompt.answer_start:
         return "" if prompt.answer_start[-1:].isspace() else " "
     chat = getattr(tokenizer, "chat_template", None)
@@ -212,7 +223,9 @@ def started(prompt: Prompt, text: str) -> str:
 class Example:
     """A row to learn from: `labels` are the ids of what is learnt, -100 where there is no loss.
 
-    The first token never has a loss: nothing stands before it to predict it from.
+    The first token never has a loss: nothing stands before it to predict it from. Of an example
+    that is `scored` the loss is on the row as a whole. `words`: which word each token is a piece
+    of, -1 for none, where words are guessed.
     """
 
     input_ids: list[int]
@@ -220,6 +233,8 @@ class Example:
     cut: bool = False  # longer than max_length: its end is missing
     name: str = "example"
     full_length: int = 0  # tokens before it was cut
+    scored: bool = False
+    words: Sequence[int] = ()
 
     @property
     def answer_length(self) -> int:
@@ -229,7 +244,7 @@ class Example:
     @property
     def answer_lost(self) -> bool:
         """Nothing is left to learn from."""
-        return self.answer_length == 0
+        return not self.scored and self.answer_length == 0
 
 
 def cut_example(example: Example, max_length: int) -> Example:

@@ -6,9 +6,11 @@ that the trainer uses.
 
 from typing import Any
 
-from workbench.data import badges
+from workbench.data import badges, pairing
 from workbench.data.examples import Encoder, Example, Said
+from workbench.data.pairing import Pair, Pairing
 from workbench.data.prompting import IGNORED, RefusedTurnsError, added_special
+from workbench.data.reading import Reading
 from workbench.protocol import Badge, TokenRole, TokenSequence, TokensInspected
 
 SHOWN = 20_000  # tokens of one sequence that are shown
@@ -28,7 +30,10 @@ def inspect(tokenizer: Any, encoder: Encoder, values: dict[str, Any]) -> TokensI
     try:
         for one in said:
             whole = encoder.whole(one)
-            found += badges.of_example(encoder, one, whole, values)
+            if isinstance(encoder, Pairing) and isinstance(whole, Pair):
+                found += pairing.badges(encoder, whole)
+            else:
+                found += badges.of_example(encoder, one, whole, values)
             sequences += [sequence(tokenizer, *part) for part in parts(encoder, whole)]
     except RefusedTurnsError as error:
         sequences, found = [], [badges.refused(encoder, said[0], str(error))]
@@ -47,6 +52,9 @@ def parts(encoder: Encoder, whole: Example) -> list[tuple[Example, int]]:
     """Tokens to show, and how many of them the trainer gets: of a row that is cut, all; of a text
     that is split, each part's."""
     kept = encoder.fit(whole)
+    if isinstance(whole, Pair):
+        longest = encoder.training.max_length if kept else 0
+        return [(side, min(len(side.input_ids), longest)) for side in whole.sides()]
     if len(kept) > 1:
         return [(part, len(part.input_ids)) for part in kept]
     return [(whole, len(kept[0].input_ids) if kept else 0)]
@@ -80,6 +88,8 @@ def role(trained: bool, special: bool, kept: bool) -> TokenRole:
 
 def how(encoder: Encoder, said: Said) -> str:
     """How a row becomes tokens, in a sentence."""
+    if isinstance(encoder, Reading | Pairing):
+        return encoder.how
     chat = encoder.conversation.has_template
     if said.text is not None:
         return "The text's tokens and the end token, with a loss on all of them but the first."

@@ -13,8 +13,9 @@ from workbench.protocol import Weights
 # The module and the class for each kind of head; those that are not here answer nothing.
 ANSWERERS: dict[Kind, tuple[str, str]] = {
     "causal": ("workbench.inference.local", "LocalAnswerer"),
-    "classifier": ("workbench.inference.reading", "ClassifierAnswerer"),
-    "masked": ("workbench.inference.reading", "MaskedAnswerer"),
+    "seq2seq": ("workbench.inference.seq2seq", "Seq2SeqAnswerer"),
+    "classifier": ("workbench.inference.classifier", "ClassifierAnswerer"),
+    "masked": ("workbench.inference.masked", "MaskedAnswerer"),
 }
 
 
@@ -24,6 +25,12 @@ def answerer_for(
     """Who answers with those weights; None where such a model answers nothing."""
     if loaded.head.kind not in ANSWERERS:
         return None
+    if loaded.head.problem == "regression":
+        from workbench.inference.rewarding import RewardAnswerer
+
+        rewarding = RewardAnswerer(loaded, weights, prefixes, folder, **more)
+        if rewarding.run and rewarding.run.training.task == "reward":
+            return rewarding
     module, name = ANSWERERS[loaded.head.kind]
     made: Answerer = getattr(import_module(module), name)(loaded, weights, prefixes, folder, **more)
     return made

@@ -20,7 +20,7 @@ from transformers import (
 from workbench.inference.adapters import adapter_folder, check_adapter
 from workbench.inference.device import choose_device, choose_dtype
 from workbench.inference.errors import ModelError, reason
-from workbench.inference.heads import Head, Kind, family_of, own_head
+from workbench.inference.heads import Head, Kind, can_have, family_of, own_head
 from workbench.inference.loaded import LoadedModel
 from workbench.inference.locate import check_weights, locate
 from workbench.inference.tokenizer import quiet, tokenizer_in
@@ -56,16 +56,18 @@ def load_model(
     check_weights(settings.name, path)
     tokenizer = tokenizer_in(settings, path)
     config = read_config(settings, path)
-    head = head or written(settings.name, config)
+    head = head or answering_head(settings.name, config)
     if head.kind == "classifier":
-        label(config, head)
+        label(config, head, tokenizer)
+    if settings.dtype == "auto" and head.reads and family_of(config) == "encoder":
+        dtype, why = torch.float32, "an encoder is small, and small steps of its weights add up"
     check_memory(settings.name, path, device, dtype)
     report(f"loading {settings.name}", 0, 0, "")
     how = {"config": config, "dtype": dtype, "trust_remote_code": settings.trust_remote_code}
 
     def read(quantised: bool = False) -> Any:
         try:
-            return read_weights(head.kind, path, device, how | in_bits(device, quantised))
+            return read_weights(head, path, device, how | in_bits(device, quantised))
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise no_memory(settings.name, device) from error
         except Exception as error:  # of many kinds: a corrupt file, an unknown architecture
@@ -82,9 +84,15 @@ def load_model(
     return loaded
 
 
-def read_weights(kind: Kind, path: Path, device: torch.device, how: dict[str, Any]) -> Any:
-    """The model of a folder, on its device."""
-    model = CLASSES[kind].from_pretrained(path, local_files_only=True, use_safetensors=True, **how)
+def read_weights(head: Head, path: Path, device: torch.device, how: dict[str, Any]) -> Any:
+    """The model of a folder, on its device; what its head lacks there begins at random."""
+    if head.fresh:
+        how = {**how, "ignore_mismatched_sizes": True}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(head.seed)
+        model = CLASSES[head.kind].from_pretrained(
+            path, local_files_only=True, use_safetensors=True, **how
+        )
     return model if "device_map" in how else model.to(device)
 
 
@@ -127,27 +135,45 @@ def model_config(settings: ModelSettings, folder: Path, report: Report) -> Any:
     return read_config(settings, locate(settings, folder, report))
 
 
-def written(name: str, config: Any) -> Head:
-    """The head of a model that writes text; ModelError for an encoder and the like."""
+def answering_head(name: str, config: Any) -> Head:
+    """The head that a checkpoint has by itself.
+
+    Raises:
+        ModelError: for a bare encoder, which answers nothing.
+    """
     head = own_head(config)
-    if head is None or head.kind != "causal":
-        encodes = family_of(config) == "encoder"
-        kind = "an encoder" if encodes else "an encoder-decoder"
+    if head is None:
         raise ModelError(
-            f"{name} is {kind} ({config.model_type}) and writes no text by itself; "
-            "choose a causal language model, such as smollm2-135m-instruct."
+            f"{name} is an encoder ({config.model_type}) without a head, so it answers nothing by "
+            "itself; a run gives it one (training.task classification or masked_lm): start one, "
+            "or set model.adapter to a run."
+        )
+    if not can_have(config, head.kind):
+        raise ModelError(
+            f"{name} is of a kind ({config.model_type}) that this program cannot answer with; use "
+            "another model."
         )
     return head
 
 
-def label(config: Any, head: Head) -> None:
-    """Say in the configuration what a classifier's outputs are."""
+def label(config: Any, head: Head, tokenizer: Any = None) -> None:
+    """Say in the configuration what a classifier's outputs are, and how its rows are padded."""
     config.num_labels = head.outputs
     if head.labels:
         config.id2label = dict(enumerate(head.labels))
         config.label2id = {name: n for n, name in enumerate(head.labels)}
     names = {"multi_label": "multi_label_classification", "regression": "regression"}
     config.problem_type = names.get(head.problem, "single_label_classification")
+    if tokenizer is None:
+        return
+    text = config.get_text_config()
+    if tokenizer.pad_token_id is None:
+        known = (text.pad_token_id, tokenizer.eos_token_id, 0)
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(
+            next(one for one in known if one is not None)
+        )
+    # A model that writes is asked at a row's last token, which it finds by the padding after it.
+    text.pad_token_id = tokenizer.pad_token_id
 
 
 def check_memory(name: str, path: Path, device: torch.device, dtype: torch.dtype) -> None:

@@ -78,6 +78,8 @@ def ask(
             before = [one for _, one in shots.for_row(row, int(number) if same_table else -1)]
         try:
             expected = expected_of(prompt, found, row, needs_expected)
+            if in_order := getattr(answerer, "in_order", None):
+                expected = in_order(expected)
             question = question_of(answerer, prompt, found, row, before)
         except TemplateError:
             raise
@@ -118,6 +120,9 @@ def question_of(
     Raises:
         PromptError: where it cannot be filled or the model's chat template refuses it.
     """
+    reads = getattr(answerer, "row_ids", None)
+    if reads is not None:  # a whole text, without a chat's words around it
+        return Question(ids=reads(prompt, found, values, examples))
     tokenizer = tokenizer_of(answerer)
     if tokenizer is None:
         turns = prompt_turns(prompt, found, values, examples)

@@ -1,11 +1,12 @@
 """Which task a session is about, and its recipe."""
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from workbench.inference.heads import Family, Head, can_have
+from workbench.inference.heads import Family, Head, can_have, made_for
 from workbench.protocol import FormatFound
-from workbench.session import Session
+from workbench.session import Session, TrainingSettings
 from workbench.settings import Task
 from workbench.training.errors import TrainingError
 from workbench.training.recipe import Recipe
@@ -14,6 +15,9 @@ from workbench.training.recipe import Recipe
 RECIPES: dict[str, tuple[str, str]] = {
     "sft": ("workbench.training.sft", "SupervisedFineTuning"),
     "pretraining": ("workbench.training.pretraining", "Pretraining"),
+    "seq2seq": ("workbench.training.seq2seq", "SequenceToSequence"),
+    "masked_lm": ("workbench.training.masked_lm", "MaskedLanguageModelling"),
+    "classification": ("workbench.training.classification", "Classification"),
     "dpo": ("workbench.training.preference", "DirectPreference"),
     "kto": ("workbench.training.kto", "ThumbsUpAndDown"),
     "orpo": ("workbench.training.orpo", "OddsRatio"),
@@ -92,8 +96,9 @@ def check(task: Task, family: Family, name: str) -> None:
     )
 
 
-def head_of(task: Task, config: Any) -> Head:
-    """What the model must end in for a task.
+def head_of(task: Task, config: Any, settings: TrainingSettings | None = None) -> Head:
+    """What the model must end in for a task. `settings`, resolved, say the labels of a classifier
+    and the seed that a head the checkpoint lacks begins from.
 
     Raises:
         TrainingError: where its architecture has no such head.
@@ -104,4 +109,9 @@ def head_of(task: Task, config: Any) -> Head:
             f"transformers has no {head.kind} model of the architecture {config.model_type}; "
             "choose another model or another training.task."
         )
-    return head
+    settings = settings or TrainingSettings()
+    if task == "classification":
+        chosen = settings.classification
+        if chosen.problem_type != "auto":
+            head = replace(head, problem=chosen.problem_type, labels=tuple(chosen.labels))
+    return made_for(config, head, settings.seed) if head.reads else head

@@ -14,7 +14,7 @@ from workbench.protocol import (
     RenderPrompt,
     Values,
 )
-from workbench.session import DatasetSettings, Prompt
+from workbench.session import DatasetSettings, Prompt, TrainingSettings
 from workbench.worker.lane import Job
 from workbench.worker.shelf import Shelf
 from workbench.worker.tokenizer_lane import LatestLane
@@ -95,8 +95,11 @@ class PromptDesk(LatestLane):
 
     def here(self, request: RenderPrompt, job: Job, examples: Sequence[Values]) -> PromptRendered:
         tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
-        ids = prompt_tokens(tokenizer, request, examples)
+        reads = self.reads("auto")
+        ids = prompt_tokens(tokenizer, request, examples, reads)
         notes = [] if tokenizer.chat_template else ["The model has no chat template: plain text."]
+        if reads:
+            notes = ["The model is an encoder: it reads the text as it is."]
         return PromptRendered(
             text=tokenizer.decode(ids, skip_special_tokens=False),
             token_count=len(ids),
@@ -107,7 +110,7 @@ class PromptDesk(LatestLane):
             ids=ids[:MOST_TOKENS],
             notes=notes,
             advice=self.advice(request, examples, tokenizer, limit, len(ids)),
-            parts=parts_of(tokenizer, request, examples, len(ids)),
+            parts={} if reads else parts_of(tokenizer, request, examples, len(ids)),
         )
 
     @staticmethod
@@ -152,11 +155,27 @@ def turns_of_request(request: Any, examples: Sequence[Values] = ()) -> list[dict
     return list(prompt_turns(request.prompt, found, request.values))
 
 
-def prompt_tokens(tokenizer: Any, request: Any, examples: Sequence[Values] = ()) -> list[int]:
+def found_of(request: Any) -> FormatFound:
+    """What the row of a RenderPrompt or a Generate is taken for."""
+    from workbench.data.formats import WORDING
+
+    if not is_native(request):
+        return WORDING
+    return found_in_row(request.values, request.dataset, request.prompt)
+
+
+def prompt_tokens(
+    tokenizer: Any, request: Any, examples: Sequence[Values] = (), reads: bool = False
+) -> list[int]:
     """What the model gets for a RenderPrompt or a Generate: of the wording, or of the row itself
-    where there is none."""
+    where there is none. `reads`: it reads a text as it is."""
     from workbench.data import prompting
 
+    if reads:
+        from workbench.data.reading import Reading
+
+        encoder = Reading(tokenizer, request.prompt, found_of(request), TrainingSettings())
+        return encoder.whole(encoder.said(request.values)[0]).input_ids
     if not is_native(request):
         return prompting.encode_prompt(tokenizer, request.prompt, request.values, examples)
     from workbench.data.examples import prompt_ids

@@ -15,7 +15,7 @@ from workbench.protocol import (
     Weights,
 )
 from workbench.worker.lane import Job
-from workbench.worker.prompt_desk import prompt_tokens, turns_of_request
+from workbench.worker.prompt_desk import found_of, prompt_tokens, turns_of_request
 
 if TYPE_CHECKING:
     from workbench.inference.answering import Answerer, Question
@@ -32,6 +32,10 @@ def question_of(
     from workbench.inference.answering import Question
     from workbench.measuring.questions import tokenizer_of
 
+    reads = getattr(answerer, "row_ids", None)
+    if reads is not None:
+        found = found_of(request)
+        return Question(ids=reads(request.prompt, found, request.values, examples))
     tokenizer = tokenizer_of(answerer)
     if tokenizer is None:
         return answerer.question(turns_of_request(request, examples), request.prompt.answer_start)

@@ -33,6 +33,7 @@ from workbench.protocol import (
 from workbench.session import ModelSettings
 from workbench.worker.bench import Bench
 from workbench.worker.endpoint_desk import EndpointDesk
+from workbench.worker.heads import own_head, tuned_head
 from workbench.worker.lane import Job, Lane, RefusedError
 from workbench.worker.shelf import Shelf
 from workbench.worker.telling import question_of, tell_answers
@@ -93,11 +94,14 @@ class Worker(Lane):
                     f"before loading {model.name}."
                 )
             return self.loaded
+        if head is None and (self.loaded is None or model.adapter != self.loaded.settings.adapter):
+            head = tuned_head(model, folder, job)
         if self.loaded is not None:
             same = replace(model, adapter="") == replace(self.loaded.settings, adapter="")
             if same and head in (None, self.loaded.head):
                 self.fit_adapter(model, folder)
                 return self.loaded
+            head = head or own_head(model, folder, job)  # before the one that is there goes
             self.loaded = None  # its memory is needed for the next one
             self.prefixes.clear()
         from workbench.inference.model import load_model
@@ -121,9 +125,19 @@ class Worker(Lane):
         return self.run_status.step if self.run_status else -1
 
     def available(self, loaded: "LoadedModel", wanted: tuple[Weights, ...]) -> list[Weights]:
-        """Of the weights asked for, those that there are, else those that there are at all."""
-        there: list[Weights] = [one for one in wanted if loaded.has(one)]
-        return there or ["base" if loaded.has_base else "tuned"]
+        """Of the weights asked for, those that there are, else those that there are at all. The
+        base's are none where its head is made at random."""
+        can = {
+            "base": loaded.has_base and not loaded.head.fresh,
+            "tuned": loaded.has_tuned,
+        }
+        there: list[Weights] = [one for one in wanted if can[one]]
+        if there or any(can.values()):
+            return there or ["base" if can["base"] else "tuned"]
+        raise RefusedError(
+            f"{loaded.settings.name} has no head of its own that answers; train it, or set "
+            "model.adapter to a run."
+        )
 
     def answerers(
         self, model: ModelSettings, folder: str, wanted: tuple[Weights, ...], job: Job
@@ -132,13 +146,19 @@ class Worker(Lane):
         that there are."""
         if model.url:
             return self.remote(model, folder, wanted, job)
-        from workbench.inference.local import LocalAnswerer
+        from workbench.inference.answerers import answerer_for
 
         loaded = self.ready(model, Path(folder), job)
-        return [
-            (weights, LocalAnswerer(loaded, weights, self.prefixes, Path(folder)))
+        if loaded.head.fresh and wanted == ("base",) and self.run_status is None:
+            loaded = self.ready(model, Path(folder), job, own_head(model, Path(folder), job))
+        found = [
+            (weights, answerer_for(loaded, weights, self.prefixes, Path(folder)))
             for weights in self.available(loaded, wanted)
         ]
+        there = [(weights, one) for weights, one in found if one is not None]
+        if not there:
+            raise RefusedError(f"{model.name} is of a kind that answers nothing here.")
+        return there
 
     @property
     def prefixes(self) -> "Prefixes":

@@ -47,14 +47,19 @@ class TokenDesk(LatestLane):
     def inspect(self, request: InspectTokens, job: Job) -> None:
         from msgspec.structs import replace
 
-        from workbench.data.examples import Encoder
+        from workbench.data.reading import encoder_of
         from workbench.data.tokens import inspect
 
         found = usable(format_of(self.opened, job, request))
         tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
         training = within(request.training, limit)
-        encoder = Encoder(
-            tokenizer, request.prompt, found, training, drawn(self.shelf, job, request)
+        encoder = encoder_of(
+            tokenizer,
+            request.prompt,
+            found,
+            training,
+            drawn(self.shelf, job, request),
+            self.reads(training.task),
         )
         seen: TokensInspected = inspect(tokenizer, encoder, request.values)
         job.tell(replace(seen, request=job.id))
@@ -99,6 +104,7 @@ class LengthDesk(TokenizerLane):
             job.stopped,
             job.progress,
             drawn(self.shelf, job, request),
+            self.reads(request.training.task),
         )
         job.tell(replace(made, request=job.id))
 

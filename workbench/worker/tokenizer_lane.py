@@ -14,8 +14,8 @@ class TokenizerLane(Lane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        # Settings without adapter, tokenizer, tokens that the model can attend to.
-        self.loaded: tuple[ModelSettings, Any, int] | None = None
+        # Settings without adapter, tokenizer, tokens that the model can attend to, configuration.
+        self.loaded: tuple[ModelSettings, Any, int, Any] | None = None
 
     def tokenizer(self, model: ModelSettings, folder: Path, job: Job) -> tuple[Any, int]:
         from msgspec.structs import replace
@@ -29,8 +29,16 @@ class TokenizerLane(Lane):
         if self.loaded is None or self.loaded[0] != wanted:
             tokenizer = load_tokenizer(wanted, folder, job.progress)
             path = locate(wanted, folder, job.progress, weights=False)
-            self.loaded = wanted, tokenizer, context_length(read_config(wanted, path), tokenizer)
+            config = read_config(wanted, path)
+            self.loaded = wanted, tokenizer, context_length(config, tokenizer), config
         return self.loaded[1], self.loaded[2]
+
+    def reads(self, task: str) -> bool:
+        """Whether the model of that tokenizer reads a row as one text; see `heads.reads_rows`."""
+        from workbench.inference.heads import reads_rows
+
+        assert self.loaded is not None
+        return reads_rows(task, self.loaded[3])
 
 
 class LatestLane(TokenizerLane):

@@ -136,8 +136,17 @@ def resolved(
     config = model_config(session.model, folder, job.progress)
     found = recognise_table(data.train.table, session.dataset, session.prompt())
     made = resolve(session, Facts(config, found, len(data.train)))
-    head = head_of(made.session.training.task, config)
-    return made.session, head, [msgspec.to_builtins(one) for one in made.choices]
+    session, choices = made.session, list(made.choices)
+    if session.training.task == "classification":
+        from workbench.training.labels import settle
+
+        def pause(done: int) -> None:
+            job.progress("reading labels", done, len(data.train), "rows")
+
+        session, more = settle(session, data, config, pause)
+        choices += more
+    head = head_of(session.training.task, config, session.training)
+    return session, head, [msgspec.to_builtins(one) for one in choices]
 
 
 def to_resume(folder: Path) -> tuple[Session, Path]:
