@@ -239,6 +239,11 @@ def prompt_ids(
     Raises:
         PromptError: when the row has no such beginning.
     """
+    if getattr(tokenizer, "encoder_decoder", ""):
+        from workbench.data.pairing import speak, worded
+
+        speak(tokenizer, found)
+        prompt = worded(tokenizer, found, prompt)
     if found.format == "text" and not prompt.template.strip():
         ids = list(tokenizer(as_roles(found, values)["text"], add_special_tokens=True)["input_ids"])
         return ids[: max(1, min(SHOWN, len(ids) // 2))]

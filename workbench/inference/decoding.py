@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from tokenizers.decoders import DecodeStream
@@ -16,8 +16,18 @@ from tokenizers.decoders import DecodeStream
 from workbench.inference.constraints import Matcher
 from workbench.inference.model import LoadedModel
 from workbench.inference.sampling import Sampler
-from workbench.inference.states import States
 from workbench.protocol import Option, Token
+
+
+class Steps(Protocol):
+    """Rows under way in a model: what `States` holds, or an encoder-decoder's."""
+
+    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+        """One more token for each row; logits of what comes next, float32 [rows, words]."""
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only, in this order."""
+
 
 OnPiece = Callable[[str, int, list[Token]], None]  # text, number of tokens, the tokens in detail
 
@@ -108,7 +118,7 @@ def begin_with(writing: Writing, given: Sequence[int], logits: torch.Tensor) -> 
 
 
 def decode(  # noqa: PLR0917
-    states: States,
+    states: Steps,
     logits: torch.Tensor,
     writings: Sequence[Writing],
     sampler: Sampler,

@@ -205,6 +205,8 @@ def relevant(settings: GenerationSettings) -> dict[str, Any]:
     """Of the settings those that an answer depends on."""
     made: dict[str, Any] = msgspec.to_builtins(settings)
     made.pop("num_return_sequences")
+    if made["num_beams"] == 1:  # as it was before there were several
+        made.pop("num_beams")
     if not settings.do_sample:
         for name in ("temperature", "top_p", "top_k", "seed"):
             made.pop(name)

@@ -65,6 +65,15 @@ class GenerationSettings(Section):
     num_return_sequences: Annotated[
         int, Meta(ge=1, le=64, description="Answers to one prompt; each has a seed of its own.")
     ] = 1
+    num_beams: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=32,
+            description="Of T5, Marian and the like: so many beginnings of an answer are followed "
+            "at once; 4 translates a little better than 1 and takes longer. Others write with 1.",
+        ),
+    ] = 1
     constraint: Annotated[
         Literal["none", "labels", "regex", "json_schema"],
         Meta(
