@@ -29,10 +29,9 @@ from transformers import (
 from workbench import session as sessions
 from workbench.data.sources import open_dataset
 from workbench.inference.model import load_model
-from workbench.training.adapter import fresh_adapter
-from workbench.training.collator import LeftCollator
-from workbench.training.completion import mixed_precision, summed_loss
+from workbench.training.completion import attention_for, collator_for, learnt, loss_of
 from workbench.training.examples import choose_rows, prepare_examples
+from workbench.training.methods import lay
 from workbench.training.sampler import EpochSampler
 from workbench.training.sft import encoder_for
 
@@ -60,13 +59,15 @@ class PlainTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         return self.sampler
 
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+        self.tokens.append(inputs.pop("tokens"))
+        with attention_for(self.loaded, inputs):
+            return super().training_step(model, inputs, num_items_in_batch)
+
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        self.tokens.append(inputs.pop("tokens"))
-        count = inputs["labels"].ne(-100).sum()
-        with mixed_precision(self.loaded):
-            return summed_loss(model, inputs, self.loaded.accepts) / count
+        return loss_of(model, inputs, self.loaded) / learnt(inputs)
 
 
 def nothing(*_: Any) -> None:
@@ -83,7 +84,7 @@ def main() -> None:
     encoder = encoder_for(loaded, data, session, settings.max_length)
     examples = prepare_examples(data.train, rows, encoder, pause=nothing)
     set_seed(settings.seed)
-    fresh_adapter(loaded, settings)
+    lay(loaded, settings, session)
     clock = Clock()
     with tempfile.TemporaryDirectory() as output:
         trainer = PlainTrainer(
@@ -103,7 +104,7 @@ def main() -> None:
                 use_cpu=loaded.device.type == "cpu",
                 remove_unused_columns=False,
             ),
-            data_collator=LeftCollator(loaded.pad_token),
+            data_collator=collator_for(loaded, settings, max(examples.lengths)),
             train_dataset=examples,
             callbacks=[clock],
         )

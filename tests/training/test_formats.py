@@ -9,6 +9,7 @@ import torch
 
 from tests.data.chats import MARKED, ROWS, TURNS, encoder, prompt_of
 from tests.tiny import REVIEWS, make_tiny_model
+from tests.training.batches import rows_in
 from tests.training.plain import examples_of, plain_losses
 from tests.work import Listener, dataset, fine_tune, lines, load_tiny, session
 from workbench import runs
@@ -47,9 +48,11 @@ def conversations(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def batches(loaded: LoadedModel, rows: list[dict[str, Any]], prompt: Prompt, folder: Path) -> Any:
+def batches(
+    loaded: LoadedModel, rows: list[dict[str, Any]], prompt: Prompt, folder: Path, packing: str
+) -> Any:
     """What the real trainer's data loader and collator yield."""
-    made = session(prompt, per_device_train_batch_size=2)
+    made = session(prompt, per_device_train_batch_size=2, packing=packing)
     data = dataset(rows, rows[:1])
     recipe = SupervisedFineTuning(Work(made, loaded, data, folder))
     recipe.prepare()
@@ -62,10 +65,11 @@ def batches(loaded: LoadedModel, rows: list[dict[str, Any]], prompt: Prompt, fol
     run.close()
 
 
+@pytest.mark.parametrize("packing", ["on", "off"])
 @pytest.mark.parametrize("template", ["marked", "plain", "none"])
 @pytest.mark.parametrize("kind", ROWS)
 def test_the_token_view_is_what_the_trainer_gets(
-    kind: str, template: str, folder: Path, tmp_path: Path
+    kind: str, template: str, packing: str, folder: Path, tmp_path: Path
 ) -> None:
     loaded = load_tiny(folder)
     if template != "plain":
@@ -77,15 +81,8 @@ def test_the_token_view_is_what_the_trainer_gets(
     }
     rows = [row, others.get(kind, row)]
     got = []
-    for batch in batches(loaded, rows, prompt, tmp_path):
-        keep = batch["labels"].shape[1]
-        for index in range(len(batch["labels"])):
-            count = int(batch["attention_mask"][index].sum())
-            ids = batch["input_ids"][index, -count:].tolist()
-            labels = ([-100] * count + batch["labels"][index].tolist())[-count:]
-            assert set(batch["labels"][index, : max(keep - count, 0)].tolist()) <= {-100}
-            assert batch["position_ids"][index, -count:].tolist() == list(range(count))
-            got.append((ids, [label != -100 for label in labels]))
+    for batch in batches(loaded, rows, prompt, tmp_path, packing):
+        got += rows_in(batch)
     shown = []
     for one in rows:
         view = inspect(loaded.tokenizer, encoder(loaded.tokenizer, rows, prompt), one)
