@@ -18,10 +18,12 @@ from workbench.inference.loaded import LoadedModel
 from workbench.inference.local import LocalAnswerer
 from workbench.inference.prefixes import Prefixes
 from workbench.session import GenerationSettings, Prompt, Session, TrainingSettings
+from workbench.training.errors import TrainingError
 from workbench.training.methods import lay
 
 PROMPT = Prompt(system="You label film reviews as a kind critic would.", template="{{ text }}")
 VIRTUAL = ["prompt_tuning", "prefix_tuning"]
+STATES = ["deepseek_v3", "mamba", "lfm2"]  # keep something other than keys and values
 NEVER = threading.Event()
 
 
@@ -115,31 +117,19 @@ def test_one_answer_at_a_time_goes_on_from_the_last_prompt(tuned: LoadedModel) -
 
 
 @pytest.mark.parametrize("method", VIRTUAL)
-@pytest.mark.parametrize(
-    "kind", ["qwen3", "mistral", "gemma3_text", "deepseek_v3", "mamba", "lfm2"]
-)
+@pytest.mark.parametrize("kind", ["qwen3", "mistral", "gemma3_text", *STATES])
 def test_every_architecture_that_can_reads_them_right(kind: str, method: str) -> None:
     """Windows, latent keys, states: a window is shorter than the virtual tokens and the row."""
-    from workbench.training.errors import TrainingError
-
     loaded = load_kind(kind)
-    try:
-        laid(loaded, method)
-    except TrainingError as error:
-        assert method == "prefix_tuning"
-        assert kind in ("deepseek_v3", "mamba", "lfm2")
-        assert "cannot have a tuned prefix" in str(error)
+    if method == "prefix_tuning" and kind in STATES:
+        with pytest.raises(TrainingError, match="cannot have a tuned prefix"):
+            laid(loaded, method)
         assert not loaded.has_tuned
         return
+    laid(loaded, method)
+    settings = GenerationSettings(max_new_tokens=4)
     for question in questions(2, common=30):
-        made = generate(
-            loaded,
-            question.ids,
-            GenerationSettings(max_new_tokens=4),
-            "tuned",
-            NEVER,
-            nobody_listens,
-        )
+        made = generate(loaded, question.ids, settings, "tuned", NEVER, nobody_listens)
         assert made.text == text(loaded, greedy(loaded, question.ids, 4))
 
 
@@ -199,14 +189,15 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "dtype"), [*((one, "bfloat16") for one in METHODS), ("full", "float32")]
+)
 def test_tuned_weights_of_a_folder_answer_as_those_in_memory(
     workspace: Path, tmp_path: Path, method: str, dtype: str
 ) -> None:
     loaded = load_tiny(workspace, dtype=dtype)
     before = fingerprint(loaded, "base")
-    fine_tune(loaded, workspace, f"{method}-{dtype}", method=method, max_steps=2)
+    fine_tune(loaded, workspace, f"{method}-{dtype}", method=method, max_steps=2, pinned_count=0)
     ids = questions(1)[0].ids
     with loaded.answering("base"):
         base = loaded.model(input_ids=torch.tensor([ids])).logits

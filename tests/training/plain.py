@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model
 from transformers import Trainer, TrainingArguments, set_seed
 from typing_extensions import override
 
@@ -11,7 +12,6 @@ from workbench.data.examples import Example
 from workbench.data.sources import Dataset
 from workbench.inference.model import LoadedModel
 from workbench.session import Session
-from workbench.training.methods import lay
 from workbench.training.sampler import EpochSampler
 from workbench.training.sft import encoder_for
 
@@ -35,6 +35,50 @@ def examples_of(loaded: LoadedModel, made: Session, data: Dataset) -> list[Examp
     ]
 
 
+def model_of(loaded: LoadedModel, session: Session) -> Any:
+    """The model with the method laid over it as peft does it."""
+    made, model = session.training, loaded.model
+    if made.method == "full":
+        return model.requires_grad_(True)
+    words = "\n".join(
+        (session.prompt().system, session.prompt().template.rpartition("}}")[2].strip())
+    )
+    ids = loaded.tokenizer(words)["input_ids"]
+    if made.method == "prompt_tuning":
+        config = PromptTuningConfig(
+            task_type="CAUSAL_LM",
+            num_virtual_tokens=len(ids),
+            prompt_tuning_init="TEXT",
+            prompt_tuning_init_text=words,
+            tokenizer_name_or_path=loaded.tokenizer.name_or_path,
+        )
+        return get_peft_model(model, config)
+    if made.method == "prefix_tuning":
+        with torch.no_grad():
+            cache = model(torch.tensor([ids]), use_cache=True).past_key_values
+        tuned = get_peft_model(
+            model, PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=len(ids))
+        )
+        rows = [
+            torch.cat(
+                [one[0, :, n].flatten() for la in cache.layers for one in (la.keys, la.values)]
+            )
+            for n in range(len(ids))
+        ]
+        tuned.prompt_encoder["default"].embedding.weight.data = torch.stack(rows)
+        return tuned
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=made.lora_r,
+        lora_alpha=made.lora_alpha,
+        lora_dropout=made.lora_dropout,
+        target_modules=made.target_modules or "all-linear",
+        use_dora=made.method == "dora",
+        use_rslora=made.method == "rslora",
+    )
+    return get_peft_model(model, config)
+
+
 def plain_losses(loaded: LoadedModel, session: Session, data: Dataset, folder: Path) -> list[float]:
     made, examples = session.training, examples_of(loaded, session, data)
 
@@ -46,13 +90,13 @@ def plain_losses(loaded: LoadedModel, session: Session, data: Dataset, folder: P
             return EpochSampler(len(examples), size, made.seed, lengths)
 
     set_seed(made.seed)
-    lay(loaded, made, session)
     trainer = Plain(
-        model=loaded.model,
+        model=model_of(loaded, session),
         args=TrainingArguments(
             output_dir=str(folder),
             learning_rate=made.learning_rate,
             num_train_epochs=made.num_train_epochs,
+            max_steps=made.max_steps,
             per_device_train_batch_size=made.per_device_train_batch_size,
             gradient_accumulation_steps=made.gradient_accumulation_steps,
             warmup_steps=made.warmup_steps,

@@ -125,7 +125,7 @@ def keeps_apart(loaded: LoadedModel) -> bool:
     # the second row is of another length: padding must stay apart, too
     batch = collator_for(loaded)([{"sequences": rows}, {"sequences": rows[:1]}])
     try:
-        with loaded.answering("base"):
+        with loaded.answering("base" if loaded.has_base else "tuned"):
             whole = [logits(loaded, torch.tensor([ids])) for ids in (*alone, alone[0])]
             found = logits(loaded, batch["input_ids"], batch["position_ids"])
     except Exception:  # whatever an architecture makes of position ids that begin anew
