@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -29,13 +30,23 @@ def place(options: argparse.Namespace) -> tuple[Path, str, Path]:
     folder = Path(word).expanduser()
     if (folder / "session.toml").is_file():  # a path: its own workspace
         folder = folder.resolve()
-        return folder.parents[1], folder.name, folder / "session.toml"
+        return folder.parents[1], folder.name, session_of(folder)
     here = Path.cwd()
-    found = here / "runs" / word / "session.toml"
-    if "/" not in word and found.is_file():
-        return here, word, found
+    found = here / "runs" / word
+    if "/" not in word and (found / "session.toml").is_file():
+        return here, word, session_of(found)
     names = ", ".join(path.name for path in runs.find(here)[-8:]) or "no run yet"
     raise RefusedError(f"There is no run {word[:80]!r} in {here / 'runs'}; there is {names}.")
+
+
+def session_of(run: Path) -> Path:
+    """The session file that the run was made from, else the run's own: by it a worker is found
+    that is up already."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        said = json.loads((run / "environment.json").read_text(encoding="utf-8"))["session"]
+        if said and Path(said).is_file():
+            return Path(said)
+    return run / "session.toml"
 
 
 def export(options: argparse.Namespace) -> int:

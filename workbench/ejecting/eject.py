@@ -199,7 +199,7 @@ def header(made: Made, written: Written, stem: str) -> str:
     trained = made.trained
     versions = dict(trained.environment.get("versions") or {})
     needed = [
-        f"{name}=={versions[name]}" if versions.get(name) else name
+        f"{name}=={str(versions[name]).partition('+')[0]}" if versions.get(name) else name
         for name in ("torch", "transformers", "accelerate", *written.packages)
     ]
     shown = one_line(trained.name).replace("\\", "/").replace('"', "'")

@@ -1,0 +1,74 @@
+"""Runs of the tiny model to export and to write out, as the Worker makes them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.tiny import make_tiny_model, reviews
+from tests.work import PROMPT, Listener, nobody_listens
+from workbench import runs
+from workbench.data.sources import open_dataset
+from workbench.inference.model import LoadedModel, load_model
+from workbench.session import (
+    DatasetSettings,
+    GenerationSettings,
+    ModelSettings,
+    Prompt,
+    Session,
+    TrainingSettings,
+)
+from workbench.training.environment import environment
+from workbench.training.loop import train
+
+
+def workspace(folder: Path, rows: list[dict[str, Any]] | None = None) -> Path:
+    """A folder with the tiny model and rows."""
+    make_tiny_model(folder / "tiny")
+    write_rows(folder, rows or reviews(40))
+    return folder
+
+
+def write_rows(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> None:
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / name).write_text(text, encoding="utf-8")
+
+
+def made(
+    prompt: Prompt = PROMPT, source: str = "rows.jsonl", dtype: Any = "float32", **training: Any
+) -> Session:
+    chosen = {
+        "task": "sft",
+        "per_device_train_batch_size": 4,
+        "learning_rate": 5e-3,
+        "lora_r": 4,
+        "eval_steps": 4,
+        "save_steps": 4,
+        "evaluation_rows": 5,
+        "pinned_count": 0,
+        **training,
+    }
+    return Session(
+        model=ModelSettings(name="tiny", dtype=dtype, device="cpu"),
+        dataset=DatasetSettings(source=source, evaluation_count=5),
+        prompts=[prompt],
+        generation=GenerationSettings(max_new_tokens=8),
+        training=TrainingSettings(**chosen),
+    )
+
+
+def trained(folder: Path, name: str, session: Session) -> tuple[runs.Run, LoadedModel]:
+    """A run of that name, and the model with what was tuned in memory."""
+    loaded = load_model(session.model, folder, nobody_listens)
+    data = open_dataset(session.dataset, folder, nobody_listens)
+    about = environment(loaded, data)
+    about["session"] = str(folder / "sessions" / "made.toml")
+    run = runs.Run.create(folder, name, session, about)
+    try:
+        train(session, loaded, data, run, Listener(), None)
+    finally:
+        run.close()
+    return run, loaded
+
+
+def metrics(path: Path) -> list[dict[str, Any]]:
+    return runs.Tail(path).read()

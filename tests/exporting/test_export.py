@@ -1,0 +1,315 @@
+"""What leaves the workbench is whole, and answers the same in plain transformers."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+
+from tests.exporting.made import made, trained, workspace
+from tests.work import PROMPT, nobody_listens
+from workbench import runs
+from workbench import session as sessions
+from workbench.data.prompting import encode_prompt
+from workbench.exporting.errors import ExportError
+from workbench.exporting.export import export
+from workbench.inference.generation import generate
+from workbench.inference.model import LoadedModel
+from workbench.protocol import ExportRun
+from workbench.session import GenerationSettings
+
+ROW = {"text": "Smart, sharp and alive."}
+METHODS = ("lora", "dora", "rslora", "full")
+
+
+def ask(folder: Path, run: str, to: str, **more: Any) -> ExportRun:
+    return ExportRun(folder=str(folder), run=run, to=to, **more)
+
+
+def answer(loaded: LoadedModel, count: int = 8) -> str:
+    ids = encode_prompt(loaded.tokenizer, PROMPT, ROW)
+    settings = GenerationSettings(max_new_tokens=count)
+    never = threading.Event()
+    return generate(loaded, ids, settings, "tuned", never, nobody_listens).text
+
+
+def snippet_of(folder: Path) -> str:
+    """The code on the card."""
+    found = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    assert found
+    return found[1]
+
+
+def in_a_fresh_process(snippets: dict[str, str], folder: Path) -> list[str]:
+    """What the snippets print, each run in its own folder, in one process without workbench."""
+    code = "import contextlib, io, json, os, sys, warnings\nwarnings.simplefilter('ignore')\n"
+    code += f"said = []\nfor folder, source in {list(snippets.items())!r}:\n"
+    code += "    os.chdir(folder)\n    out = io.StringIO()\n"
+    code += "    with contextlib.redirect_stdout(out):\n        exec(source, {})\n"
+    code += "    said.append(out.getvalue())\n"
+    code += "assert not any(name.startswith('workbench') for name in sys.modules)\n"
+    code += "print(json.dumps(said))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return workspace(tmp_path_factory.mktemp("exports"))
+
+
+@pytest.fixture(scope="module")
+def tuned(folder: Path) -> dict[str, LoadedModel]:
+    """A run of each method by its name, and the model as it is in memory after it."""
+    return {
+        method: trained(folder, method, made(method=method, num_train_epochs=2.0))[1]
+        for method in METHODS
+    }
+
+
+def test_an_exported_model_answers_the_same_in_plain_transformers(
+    folder: Path, tuned: dict[str, LoadedModel]
+) -> None:
+    snippets = {}
+    for method in METHODS:
+        told = export(ask(folder, method, f"whole/{method}"), nobody_listens)
+        assert not (told.path / "adapter_config.json").exists()
+        snippets[str(told.path)] = snippet_of(told.path).replace('"…"', repr(ROW["text"]))
+    for method in ("lora", "dora"):
+        asked = ask(folder, method, f"alone/{method}", what="adapter")
+        told = export(asked, nobody_listens)
+        code = snippet_of(told.path).replace('"…"', repr(ROW["text"]))
+        snippets[str(told.path)] = code.replace('BASE = "tiny"', f'BASE = "{folder / "tiny"}"')
+    said = in_a_fresh_process(snippets, folder)
+    expected = [answer(tuned[one]) + "\n" for one in (*METHODS, "lora", "dora")]
+    assert said == expected
+    assert len(set(expected)) > 1  # methods differ, so equal answers say something
+
+
+def test_the_weights_are_those_in_memory(folder: Path, tuned: dict[str, LoadedModel]) -> None:
+    for method in METHODS:
+        told = export(ask(folder, method, "weights", overwrite=True), nobody_listens)
+        found = load_file(told.path / "model.safetensors")
+        model = tuned[method].model
+        if isinstance(model, PeftModel):
+            model.merge_adapter()
+            expected = {
+                name.replace("base_model.model.", "").replace(".base_layer", ""): one
+                for name, one in model.state_dict().items()
+                if "lora_" not in name
+            }
+        else:
+            expected = model.state_dict()
+        for name, one in found.items():
+            assert torch.equal(one, expected[name]), name
+        if isinstance(model, PeftModel):
+            model.unmerge_adapter()
+
+
+def test_in_bfloat16_the_sum_is_rounded_once(folder: Path, tuned: dict[str, LoadedModel]) -> None:
+    trained(folder, "half", made(dtype="bfloat16"))
+    told = export(ask(folder, "half", "half-model"), nobody_listens)
+    assert any("rounded to bfloat16" in note for note in told.notes)
+    assert json.loads((told.path / "config.json").read_text())["dtype"] == "bfloat16"
+    base = load_file(folder / "tiny" / "model.safetensors")
+    checkpoint = runs.best_checkpoint(folder / "runs" / "half")
+    assert checkpoint is not None
+    adapter = load_file(checkpoint[1] / "adapter_model.safetensors")
+    found = load_file(told.path / "model.safetensors")
+    name = "model.layers.0.self_attn.q_proj"
+    a, b = (adapter[f"base_model.model.{name}.lora_{one}.weight"] for one in "AB")
+    expected = base[f"{name}.weight"] + (b @ a) * (32 / 4)
+    assert torch.equal(found[f"{name}.weight"], expected.bfloat16())
+
+
+def test_an_adapter_names_no_path_of_this_machine(
+    folder: Path, tuned: dict[str, LoadedModel]
+) -> None:
+    told = export(ask(folder, "lora", "named", what="adapter"), nobody_listens)
+    config = json.loads((told.path / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "tiny"
+    for file in told.path.iterdir():
+        assert str(folder).encode() not in file.read_bytes(), file.name
+    settings = json.loads((told.path / "generation_config.json").read_text())
+    assert settings["max_new_tokens"] == 8
+    assert settings["do_sample"] is False
+    assert settings["eos_token_id"] == 2
+    assert sorted(name for name, _ in told.files) == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "chat_template.jinja",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+
+
+def test_the_card_tells_what_was_done(folder: Path, tuned: dict[str, LoadedModel]) -> None:
+    told = export(ask(folder, "dora", "card"), nobody_listens)
+    text = (told.path / "README.md").read_text()
+    card = ModelCard(text)
+    assert card.data.library_name == "transformers"
+    assert card.data.pipeline_tag == "text-generation"
+    assert {"sft", "dora"} <= set(card.data.tags)
+    assert card.data.base_model is None  # a folder is nothing that the hub knows
+    assert "DoRA" in text
+    assert "| rows trained on | 35 |" in text
+    assert "35 rows" not in text
+    lines = runs.Tail(folder / "runs" / "dora" / "metrics.jsonl").read()
+    losses = [one["loss"] for one in lines if "loss" in one]
+    assert f"Training loss: {losses[0]:.4f} at step 1, {losses[-1]:.4f}" in text
+    assert f"{next(one for one in lines if 'eval_loss' in one)['eval_loss']:.4f}" in text
+    assert "{{ text }} Is it positive or negative?" in text
+    assert not any(row in text for row in ("A warm and funny film", "A brisk hack job"))
+
+
+def test_markup_in_names_and_prompts_stays_what_it_is(folder: Path) -> None:
+    prompt = sessions.Prompt(
+        name="odd",
+        system="Say ```` and [@click=app.quit]x[/] | <b>.",
+        template="{{ text }}\n```python\nimport os\n```",
+        completion="{{ label }}",
+    )
+    trained(folder, "odd `name` | --- <b>", made(prompt, num_train_epochs=0.2, save_steps=0))
+    told = export(ask(folder, "odd `name` | --- <b>", "Söme folder/x y"), nobody_listens)
+    text = (told.path / "README.md").read_text()
+    assert "`````" in text  # a fence that the prompt's own cannot end
+    assert ModelCard(text).data.library_name == "transformers"
+
+
+def test_virtual_tokens_cannot_be_merged(folder: Path) -> None:
+    short = {"num_train_epochs": 0.2, "save_steps": 0, "eval_steps": 0}
+    trained(folder, "virtual", made(method="prompt_tuning", **short))
+    with pytest.raises(ExportError, match=r"virtual tokens, which cannot be merged.*export"):
+        export(ask(folder, "virtual", "no"), nobody_listens)
+    told = export(ask(folder, "virtual", "virtual-adapter", what="adapter"), nobody_listens)
+    assert (told.path / "adapter_model.safetensors").exists()
+    assert not (folder / "no").exists()
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_a_target_that_exists_is_asked_for(folder: Path, tuned: dict[str, LoadedModel]) -> None:
+    there = folder / "there"
+    export(ask(folder, "lora", "there"), nobody_listens)
+    with pytest.raises(ExportError, match="is there already; choose another folder, or overwrite"):
+        export(ask(folder, "lora", "there"), nobody_listens)
+    export(ask(folder, "full", "there", overwrite=True), nobody_listens)
+    assert "all weights" in (there / "README.md").read_text()
+    (there / "thesis.docx").write_text("years of work")
+    with pytest.raises(ExportError, match=r"holds thesis\.docx, which no export makes"):
+        export(ask(folder, "lora", "there", overwrite=True), nobody_listens)
+    (folder / "a file").write_text("x")
+    with pytest.raises(ExportError, match="is a file; name a folder"):
+        export(ask(folder, "lora", "a file", overwrite=True), nobody_listens)
+    assert (there / "thesis.docx").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("when", ["loading the base model", "writing the weights"])
+def test_an_export_that_is_given_up_leaves_nothing(
+    folder: Path, tuned: dict[str, LoadedModel], when: str
+) -> None:
+    before = sorted(folder.iterdir())
+
+    def report(what: str, *_: Any) -> None:
+        if what == when:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(ask(folder, "lora", "given up"), report)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_full_disk_and_a_lack_of_memory_are_said_before(
+    folder: Path, tuned: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+        with pytest.raises(ExportError, match=r"needs 0\.1 GB and 0\.0 GB are free on the disk"):
+            export(ask(folder, "lora", "full disk"), nobody_listens)
+    with monkeypatch.context() as patch:
+        patch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+        with pytest.raises(ExportError, match=r"of memory .* are free; close other programs"):
+            export(ask(folder, "lora", "no memory"), nobody_listens)
+    assert not (folder / "full disk").exists()
+    assert not (folder / "no memory").exists()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300, "a\0b"])
+def test_a_target_that_can_be_no_folder(
+    folder: Path, tuned: dict[str, LoadedModel], name: str
+) -> None:
+    with pytest.raises(ExportError):
+        export(ask(folder, "lora", name), nobody_listens)
+
+
+def test_runs_that_cannot_be_exported_say_why(
+    folder: Path, tuned: dict[str, LoadedModel], tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match=r"There is no run 'gone' in .*; there is .*lora"):
+        export(ask(folder, "gone", "x"), nobody_listens)
+    with pytest.raises(ExportError, match=r"no checkpoint of step 3; there is .*\d"):
+        export(ask(folder, "lora", "x", checkpoint=3), nobody_listens)
+    with pytest.raises(ExportError, match="trained all weights, so there is no adapter"):
+        export(ask(folder, "full", "x", what="adapter"), nobody_listens)
+    runs.Run.create(tmp_path, "new", made(), {}).close()
+    with pytest.raises(ExportError, match="new has no whole checkpoint to export"):
+        export(ask(tmp_path, "new", "x"), nobody_listens)
+    assert not (folder / "x").exists()
+
+
+@pytest.fixture
+def copy(folder: Path, tuned: dict[str, LoadedModel], tmp_path: Path) -> Path:
+    """The workspace, to break things in."""
+    shutil.copytree(folder / "tiny", tmp_path / "tiny")
+    shutil.copytree(folder / "runs" / "lora", tmp_path / "runs" / "lora")
+    return tmp_path
+
+
+def test_a_base_model_that_is_gone_or_another(copy: Path) -> None:
+    weights = load_file(copy / "tiny" / "model.safetensors")
+    weights = {name: one + 1 for name, one in weights.items()}
+    save_file(weights, copy / "tiny" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ExportError, match="tiny is not what it was when lora was trained"):
+        export(ask(copy, "lora", "x"), nobody_listens)
+    assert export(ask(copy, "lora", "alone", what="adapter"), nobody_listens).files
+    shutil.rmtree(copy / "tiny")
+    with pytest.raises(ExportError, match="The base model of lora cannot be had"):
+        export(ask(copy, "lora", "x"), nobody_listens)
+    assert export(ask(copy, "lora", "alone-2", what="adapter"), nobody_listens).files
+    assert not (copy / "x").exists()
+
+
+@pytest.mark.parametrize("how", ["torn", "foreign", "not a number"])
+def test_an_adapter_that_does_not_fit(copy: Path, how: str) -> None:
+    checkpoint = runs.best_checkpoint(copy / "runs" / "lora")
+    assert checkpoint is not None
+    path = checkpoint[1] / "adapter_model.safetensors"
+    weights = load_file(path)
+    if how == "torn":
+        path.write_bytes(path.read_bytes()[:2000])
+    elif how == "foreign":
+        save_file(
+            {name.replace("layers.1", "layers.7"): one for name, one in weights.items()}, path
+        )
+    else:
+        save_file({name: one * float("nan") for name, one in weights.items()}, path)
+    with pytest.raises(ExportError, match=r"does not fit tiny|cannot be merged|cannot be read"):
+        export(ask(copy, "lora", "x"), nobody_listens)
+    assert not (copy / "x").exists()

@@ -1,0 +1,78 @@
+"""Exports through a Worker, in either host, and by command."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.exporting.made import made, trained, workspace
+from tests.worker.conftest import Line, line, open_line
+from workbench import session as sessions
+from workbench.protocol import (
+    Cancel,
+    Done,
+    ExportRun,
+    Failed,
+    Progress,
+    RunExported,
+)
+from workbench.session import Session
+
+__all__ = ["line", "open_line"]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a run."""
+    folder = workspace(tmp_path_factory.mktemp("desk"))
+    trained(folder, "one", made(num_train_epochs=0.5))
+    return folder
+
+
+@pytest.fixture
+def session(tmp_path: Path, model: Path) -> Session:
+    """The workspace of the run, as the line's own."""
+    for path in model.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    session = made()
+    sessions.save(session, tmp_path / "sessions" / "tiny.toml")
+    return session
+
+
+def test_a_run_is_exported(line: Line) -> None:
+    asked = ExportRun(folder=str(line.folder), run="one", to="out", what="adapter")
+    *before, told = line.ask(asked, RunExported)
+    assert isinstance(told, RunExported)
+    assert {"README.md", "adapter_model.safetensors"} <= {name for name, _ in told.files}
+    assert any(isinstance(event, Progress) for event in before)
+
+
+def test_an_export_can_be_given_up(open_line: Callable[..., Line]) -> None:
+    line = open_line("in-process")
+    id = line.send(ExportRun(folder=str(line.folder), run="one", to="out"))
+    line.until(lambda event: isinstance(event, Progress) and event.request == id)
+    line.send(Cancel(target=id))
+    end = line.until(
+        lambda event: event.request == id and isinstance(event, Done | RunExported | Failed)
+    )
+    assert isinstance(end, Done)
+    assert end.cancelled
+    assert not [path for path in line.folder.iterdir() if "out" in path.name]
+
+
+def test_the_commands_say_where_it_is(workbench: Run, session: Session, tmp_path: Path) -> None:
+    done = workbench("export", "one", "--to", "mine", "--in-process")
+    assert done.stdout == f"{tmp_path / 'mine'}\n"
+    assert (tmp_path / "mine" / "adapter_config.json").exists()  # what it trained
+    gone = workbench("export", "two", "--to", "x", check=1)
+    assert "There is no run 'two'" in gone.stderr
+    assert "there is one" in gone.stderr
+    wrong = workbench("export", "one", "--to", "x", "--checkpoint", "newest", check=1)
+    assert "takes a step, best or last" in wrong.stderr
+    ejected = workbench("eject", "runs/one", "--to", "again.py", "--in-process", "--json")
+    assert json.loads(ejected.stdout)["path"] == str(tmp_path / "again.py")
+    assert (tmp_path / "again.rows.jsonl").exists()
+    assert "LoraConfig" in (tmp_path / "again.py").read_text()
