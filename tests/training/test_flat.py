@@ -107,6 +107,14 @@ def test_an_architecture_that_cannot_be_computed_so_is_padded(kind: str) -> None
     assert not isinstance(collator_for(loaded, TrainingSettings(), 32), FlatCollator)
 
 
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gemma2", "lfm2", "mamba"])
+def test_what_is_tried_in_16_bits_says_the_same(kind: str) -> None:
+    loaded = load_kind(kind)
+    loaded.model.bfloat16()
+    loaded.dtype = torch.bfloat16
+    assert flat_attention.flat_works(loaded) == (kind in FLAT)
+
+
 def test_rows_beyond_an_attention_window_and_without_packing_are_padded() -> None:
     loaded = load_kind("mistral")
     assert not isinstance(collator_for(loaded, TrainingSettings(), 33), FlatCollator)
