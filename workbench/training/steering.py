@@ -82,6 +82,7 @@ class Steering:
             group["lr"] *= factor
             if "initial_lr" in group:
                 group["initial_lr"] *= factor
+        inner._last_lr = [group["lr"] for group in inner.optimizer.param_groups]
 
     def read_back(self, events: Iterable[Mapping[str, Any]], step: int) -> None:
         """Go on from a checkpoint of `step`: what was asked for before it is in it already."""

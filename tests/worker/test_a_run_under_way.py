@@ -1,0 +1,154 @@
+"""A run under way, from any client: steered, watched, killed and gone on with."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.worker.conftest import Line
+from workbench import runs
+from workbench.protocol import (
+    Done,
+    Failed,
+    Generate,
+    GenerationFinished,
+    Hello,
+    HostLost,
+    StartTraining,
+    SteerTraining,
+    StopTraining,
+    TrainingAdvanced,
+    TrainingEnded,
+    TrainingStarted,
+    Welcome,
+)
+from workbench.session import Session
+
+LONG = {"num_train_epochs": 200.0, "eval_steps": 0, "save_steps": 0, "warmup_steps": 0.0}
+
+
+def reached(line: Line, step: int) -> TrainingAdvanced:
+    """The run is past that step."""
+    found: Any = line.until(
+        lambda event: isinstance(event, TrainingAdvanced) and event.run.step >= step
+    )
+    return found
+
+
+def events(folder: Path, kind: str) -> list[dict]:
+    return [one for one in runs.Tail(folder / "events.jsonl").read() if one["event"] == kind]
+
+
+def metrics(folder: Path, key: str) -> list[Any]:
+    return [one[key] for one in runs.Tail(folder / "metrics.jsonl").read() if key in one]
+
+
+def test_a_run_is_steered_between_its_steps(line: Line, session: Session) -> None:
+    line.start_training(session, **LONG)
+    folder = Path(line.wait_for(TrainingStarted).run.folder)
+    reached(line, 2)
+    asked = [
+        SteerTraining(action="learning_rate", value=1e-5),
+        SteerTraining(action="checkpoint"),
+        SteerTraining(action="evaluate"),
+    ]
+    for request in asked:
+        assert isinstance(line.ask(request)[-1], Done), request
+    changed = events(folder, "learning_rate")[0]
+    reached(line, changed["step"] + 3)
+    (refused,) = line.ask(SteerTraining(action="learning_rate", value=-1.0))
+    assert "above 0" in refused.message
+    line.send(StopTraining())
+    assert line.wait_for(TrainingEnded).run.state == "stopped"
+    rates = dict(zip(metrics(folder, "step"), metrics(folder, "learning_rate"), strict=False))
+    assert rates[changed["step"] + 1] <= 1e-5 < rates[changed["step"]]
+    assert any(one.get("asked") for one in events(folder, "checkpoint"))
+    assert events(folder, "evaluated")
+
+
+def test_a_paused_run_answers_and_says_that_it_is_paused(line: Line, session: Session) -> None:
+    line.start_training(session, **LONG)
+    folder = Path(line.wait_for(TrainingStarted).run.folder)
+    reached(line, 2)
+    assert isinstance(line.ask(SteerTraining(action="pause"))[-1], Done)
+    paused: Any = line.until(
+        lambda event: isinstance(event, TrainingAdvanced) and event.what == "paused"
+    )
+    request = Generate(
+        model=session.model,
+        folder=str(line.folder),
+        prompt=session.prompt(),
+        values={"text": "A warm and funny film.", "label": "positive"},
+        generation=session.generation,
+    )
+    for _ in range(2):
+        answers = [one for one in line.ask(request) if isinstance(one, GenerationFinished)]
+        assert [one.weights for one in answers] == ["base", "tuned"]
+        assert {one.step for one in answers} == {paused.run.step}
+    # One that comes to look learns of it, too.
+    line.ask(Hello(), last=Welcome)
+    line.until(lambda event: isinstance(event, TrainingAdvanced) and event.what == "paused")
+    assert isinstance(line.ask(SteerTraining(action="resume"))[-1], Done)
+    reached(line, paused.run.step + 1)
+    line.send(StopTraining())
+    line.wait_for(TrainingEnded)
+    assert [one["step"] for one in events(folder, "paused")] == [paused.run.step]
+    assert [one["step"] for one in events(folder, "unpaused")] == [paused.run.step]
+
+
+def test_without_a_run_there_is_nothing_to_steer(line: Line) -> None:
+    (failed,) = line.ask(SteerTraining(action="pause"))
+    assert isinstance(failed, Failed)
+    assert "No run is under way" in failed.message
+
+
+def test_pinned_answers_come_with_each_evaluation(line: Line, session: Session) -> None:
+    line.start_training(session, pinned_count=1, metric_rows=2, max_steps=4, eval_steps=2)
+    ended = line.wait_for(TrainingEnded)
+    assert ended.run.state == "finished"
+    folder = Path(ended.run.folder)
+    samples = runs.Tail(folder / "samples.jsonl").read()
+    assert [(one["step"], one["pinned"], one["weights"]) for one in samples] == [
+        (step, True, "tuned") for step in (0, 2, 4)
+    ]
+    assert len(metrics(folder, "eval_exact_match") or metrics(folder, "eval_accuracy")) == 3
+
+
+@pytest.mark.parametrize("after", [3, 6])
+def test_a_host_that_is_killed_in_a_run_loses_nothing(
+    open_line: Callable[..., Line], session: Session, after: int
+) -> None:
+    """kill -9 of the real process; the next one goes on to the same losses, to the last bit."""
+    line = open_line("host")
+    settings = {"max_steps": 10, "save_steps": 2, "eval_steps": 3, "lora_dropout": 0.1}
+    training = replace(session.training, **settings, pinned_count=1)
+    session = replace(session, training=training)
+    request = StartTraining(
+        session=session, session_path=str(line.path), folder=str(line.folder), run="whole"
+    )
+    line.send(request)
+    assert line.wait_for(TrainingEnded).run.state == "finished"
+    whole = line.folder / "runs" / "whole"
+    (welcome,) = line.ask(Hello(), last=Welcome)
+    line.send(replace(request, run="part"))
+    reached(line, after)
+    os.kill(welcome.pid, signal.SIGKILL)
+    line.wait_for(HostLost)
+    part = line.folder / "runs" / "part"
+    assert runs.status(part).state == "interrupted"
+    line.send(replace(request, run="part", resume=True))
+    line.until(
+        lambda event: isinstance(event, TrainingEnded | Failed) and not hasattr(event, "pid")
+    )
+    assert runs.status(part).state == "finished"
+    for key in ("step", "loss", "eval_loss", "tokens"):
+        assert metrics(part, key) == metrics(whole, key), key
+    texts = [
+        [(one["step"], one["text"]) for one in runs.Tail(folder / "samples.jsonl").read()]
+        for folder in (part, whole)
+    ]
+    assert texts[0] == texts[1]
