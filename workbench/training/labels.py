@@ -40,23 +40,34 @@ class Labels:
     found: FormatFound
     prompt: Prompt
 
+    @property
+    def path(self) -> str:
+        """The label's column; empty where the rows' format has none."""
+        return next((self.found.mapping[r] for r in LABEL_ROLES if r in self.found.mapping), "")
+
+    def check(self) -> None:
+        """Raise TrainingError where rows of this format say no label."""
+        if self.found.problem:
+            raise TrainingError(self.found.problem)
+        if not self.path and not self.prompt.completion.strip():
+            raise TrainingError(
+                "The rows have no column that looks like a label; set dataset.format to "
+                "classification and name text and label in dataset.mapping, or write a template "
+                "and a completion."
+            )
+
     def raw(self, values: dict[str, Any]) -> Any:
         """The value as the row has it.
 
         Raises:
-            PromptError: where the row's kind has no label, or the completion cannot be filled.
+            PromptError: where the completion cannot be filled.
         """
-        path = next((self.found.mapping[r] for r in LABEL_ROLES if r in self.found.mapping), "")
         if self.prompt.completion.strip():
             column = re.fullmatch(r"\{\{\s*(\w+)\s*\}\}", self.prompt.completion.strip())
             if column and column[1] in values:
                 return values[column[1]]
             return prompting.answer(in_use(self.found, self.prompt), spoken(self.found, values))
-        if not path:
-            raise PromptError(
-                "The rows have no label; name its column in dataset.mapping, or write a completion."
-            )
-        return value_of(path, values)
+        return value_of(self.path, values)
 
     def of(self, values: dict[str, Any], problem: Problem) -> Value:
         """The row's label, labels or number; None where it has none.
@@ -111,8 +122,7 @@ def settle(
     labels = Labels(
         recognise_table(data.train.table, session.dataset, session.prompt()), session.prompt()
     )
-    if labels.found.problem:
-        raise TrainingError(labels.found.problem)
+    labels.check()
     raws = []
     indices = choose_rows(len(data.train), settings.rows, settings.seed)
     for done, (_, row, values) in enumerate(read(data.train, indices)):
