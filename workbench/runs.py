@@ -3,7 +3,8 @@
     runs/NAME/session.toml      the session, frozen
               environment.json  versions, device, git revision, data fingerprint
               metrics.jsonl     a line a logged step or evaluation (keys: `METRICS`)
-              samples.jsonl     answers given while it trained; `pinned`: those of each evaluation
+              samples.jsonl     answers given while it trained; `pinned`: those of each evaluation,
+                                `drawn`: those that grpo learns from, each with its reward
               events.jsonl      what happened (kinds: `EVENTS`)
               worker.log        what libraries printed
               checkpoints/      checkpoint-STEP/
@@ -71,6 +72,7 @@ EVENTS = {
     "unpaused": "by the person",
     "out_of_memory": "goes on with smaller batches: per_device_train_batch_size …",
     "broken_numbers": "a loss, gradient or weight is no number",
+    "nothing_to_learn": "of grpo: all answers drawn got the same reward",
     "problem": "an evaluation could not be made whole; the run went on",
     "restored": "the weights in memory are those of the checkpoint of step",
     "stopped": "by the person, with a checkpoint",
@@ -237,7 +239,9 @@ def is_after(line: str, step: int, only_pinned: bool) -> bool:
     """Whether a line is of a step after that one."""
     try:
         value = json.loads(line)
-        return int(value["step"]) > step and bool(value.get("pinned") or not only_pinned)
+        return int(value["step"]) > step and bool(
+            value.get("pinned") or value.get("drawn") or not only_pinned
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         return False
 

@@ -8,7 +8,7 @@ batches, and after the run the model is as it was.
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -23,7 +23,9 @@ from workbench.training.log_probs import LogProbs
 from workbench.training.recipe import Recipe
 from workbench.training.recorder import Recorder
 from workbench.training.trainer import Watched
-from workbench.training.untouched import Untouched, bare
+from workbench.training.untouched import Untouched
+
+Made = TypeVar("Made")
 
 
 def usual(settings: TrainingSettings) -> dict[str, Any]:
@@ -77,7 +79,7 @@ class Borrowed(Watched):
         try:
             yield padding_tokenizer(loaded)
             if loaded.head.kind == "causal":
-                self.log_probs = LogProbs(bare(loaded.model), temperature)
+                self.log_probs = LogProbs(loaded.base, temperature)
         except BaseException:
             self.untouched.restore()
             raise
@@ -95,8 +97,12 @@ class Borrowed(Watched):
     def _send_telemetry(self) -> None:
         """Nothing leaves the machine."""
 
+    def precision(self) -> Any:
+        """In what numbers products are made."""
+        return mixed_precision(self.loaded)
+
     def compute_loss(self, *arguments: Any, **named: Any) -> Any:
-        with mixed_precision(self.loaded):
+        with self.precision():
             return super().compute_loss(*arguments, **named)
 
     # --- evaluation -------------------------------------------------------------------------
@@ -113,7 +119,7 @@ class Borrowed(Watched):
         for rows in self.batches(evaluation):
             if self.interrupted():
                 return False
-            with self.loaded.answering("tuned"), mixed_precision(self.loaded):
+            with self.loaded.answering("tuned"), self.precision():
                 self.refer(evaluation, rows)
                 with self.knowing_reference():
                     visit(rows, self.batch(evaluation, rows))
@@ -135,7 +141,7 @@ class Borrowed(Watched):
         """Note in `rows.reference` the log-probabilities that the model gave before the run."""
         if not self.refers or all(row in rows.reference for row in chosen):
             return
-        with mixed_precision(self.loaded):
+        with self.precision():
             both = self.compute_ref_log_probs(self.model, self.batch(rows, chosen))
         for row, one, other in zip(chosen, *(each.tolist() for each in both), strict=True):
             rows.reference[row] = one, other
@@ -167,7 +173,7 @@ class Borrowed(Watched):
 
 def check_head(loaded: LoadedModel, task: str) -> None:
     """Raise TrainingError where an adapter lies on the head, past which TRL computes."""
-    head = bare(loaded.model).get_output_embeddings()
+    head = loaded.base.get_output_embeddings()
     if isinstance(head, BaseTunerLayer):
         raise TrainingError(
             f"{task} cannot train an adapter on the language-model head; take it out of "
@@ -175,16 +181,23 @@ def check_head(loaded: LoadedModel, task: str) -> None:
         )
 
 
+def pad_token(loaded: LoadedModel) -> int:
+    """The token that pads a batch: the one that the model knows as padding."""
+    known = loaded.base.config.get_text_config().pad_token_id
+    return int(loaded.pad_token if known is None else known)
+
+
 def padding_tokenizer(loaded: LoadedModel) -> Any:
-    """The tokenizer; a copy where it has no token to pad with, which TRL would set."""
-    if loaded.tokenizer.pad_token is not None:
+    """The tokenizer; a copy that pads with the model's token where its own is another."""
+    wanted = pad_token(loaded)
+    if loaded.tokenizer.pad_token_id == wanted:
         return loaded.tokenizer
     tokenizer = copy.deepcopy(loaded.tokenizer)
-    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(loaded.pad_token)
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(wanted)
     return tokenizer
 
 
-def parted(order: Sequence[int], size: int) -> list[list[int]]:
+def parted(order: Sequence[Made], size: int) -> list[list[Made]]:
     """In batches of that size, the last may be smaller."""
     return [list(order[at : at + size]) for at in range(0, len(order), size)]
 

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from workbench.data.examples import Encoder
 from workbench.training.answered import padded
-from workbench.training.borrowed import Borrowed, mean, parted, preferred, usual, won
+from workbench.training.borrowed import Borrowed, mean, pad_token, parted, preferred, usual, won
 from workbench.training.errors import TrainingError
 from workbench.training.pairs import Judged, Pause, prepare_judged
 from workbench.training.preference import FIGURES, Preference, encoder_of
@@ -104,7 +104,7 @@ class ThumbTrainer(Borrowed, KTOTrainer):  # type: ignore[misc]
                 model=recipe.loaded.model,
                 ref_model=stand_in(recipe.loaded.model),
                 args=args,
-                data_collator=ThumbCollator(recipe.loaded.pad_token),
+                data_collator=ThumbCollator(pad_token(recipe.loaded)),
                 train_dataset=Dataset.from_dict({"prompt": [""]}),  # `made` puts the rows here
                 processing_class=tokenizer,
             )

@@ -14,7 +14,7 @@ from trl.import_utils import suppress_experimental_warning
 
 from workbench.data.prompting import IGNORED
 from workbench.training.answered import padded
-from workbench.training.borrowed import Borrowed, mean, preferred, usual
+from workbench.training.borrowed import Borrowed, mean, pad_token, preferred, usual
 from workbench.training.preference import FIGURES, Preference
 from workbench.training.recorder import Recorder
 
@@ -69,7 +69,7 @@ class OddsTrainer(Borrowed, ORPOTrainer):
             super().__init__(
                 model=recipe.loaded.model,
                 args=args,
-                data_collator=OddsCollator(recipe.loaded.pad_token),
+                data_collator=OddsCollator(pad_token(recipe.loaded)),
                 train_dataset=Unmapped([{}]),  # `made` puts the rows here
                 processing_class=tokenizer,
             )

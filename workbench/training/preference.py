@@ -17,7 +17,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from workbench.data.examples import Encoder
 from workbench.training.answered import padded
-from workbench.training.borrowed import Borrowed, mean, preferred, usual
+from workbench.training.borrowed import Borrowed, mean, pad_token, preferred, usual
 from workbench.training.errors import TrainingError
 from workbench.training.examples import choose_rows
 from workbench.training.pairs import Pause, prepare_pairs
@@ -119,7 +119,7 @@ class PairTrainer(Borrowed, DPOTrainer):  # type: ignore[misc]
                 model=recipe.loaded.model,
                 ref_model=stand_in(recipe.loaded.model),
                 args=args,
-                data_collator=PairCollator(recipe.loaded.pad_token),
+                data_collator=PairCollator(pad_token(recipe.loaded)),
                 train_dataset=Dataset.from_dict({"prompt": [""]}),  # `made` puts the rows here
                 processing_class=tokenizer,
             )
@@ -151,12 +151,17 @@ def preference_encoder(recipe: Recipe) -> Encoder:
         TrainingError: where the rows are no such rows.
     """
     encoder = encoder_of(recipe)
+    check_pairs(recipe.task, encoder)
+    return encoder
+
+
+def check_pairs(task: str, encoder: Encoder) -> None:
+    """Raise TrainingError where the rows are not taken for preferences."""
     if encoder.found.format != "preference":
         raise TrainingError(
-            f"{recipe.task} learns from rows with a chosen and a rejected answer, and these are "
+            f"{task} learns from rows with a chosen and a rejected answer, and these are "
             f"taken for {encoder.found.format}; {how_to_be(encoder)}."
         )
-    return encoder
 
 
 def encoder_of(recipe: Recipe) -> Encoder:

@@ -22,6 +22,7 @@ from workbench.measuring.replies import Reply
 from workbench.measuring.statistics import Array
 from workbench.text import one_line
 
+TAKES = ("answer", "expected", "row")
 PROCESS = Path(__file__).with_name("function_process.py")
 SECONDS = 10.0  # that a row may take
 LOADING = 60.0  # that the file's imports may take
@@ -30,14 +31,25 @@ LIMIT = 1_000_000  # bytes of an answer of the process
 
 
 class Own(RowMetric):
-    """The mean of what the function returns; of true and false the share."""
+    """The mean of what the function returns; of true and false the share.
+
+    `takes` names what it is called with, `setting` the setting that names it.
+    """
 
     name = "function"
     against = False
 
-    def __init__(self, function: str, folder: Path, seconds: float = SECONDS) -> None:
-        self.path, self.function = located(function, folder)
-        self.seconds = seconds
+    def __init__(
+        self,
+        function: str,
+        folder: Path,
+        seconds: float = SECONDS,
+        *,
+        takes: Sequence[str] = TAKES,
+        setting: str = "evaluation.function",
+    ) -> None:
+        self.path, self.function = located(function, folder, takes, setting)
+        self.seconds, self.takes = seconds, takes
         self.process: subprocess.Popen[bytes] | None = None
         self.lost = 0  # rows in a row without an answer of the process
         self.last = ""  # why the last of them had none
@@ -53,7 +65,15 @@ class Own(RowMetric):
             return
         self.close()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", str(PROCESS), str(self.path), self.function, str(self.seconds)],
+            [
+                sys.executable,
+                "-P",
+                str(PROCESS),
+                str(self.path),
+                self.function,
+                str(self.seconds),
+                ",".join(self.takes),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -165,7 +185,12 @@ class Own(RowMetric):
                     pipe.close()
 
 
-def located(function: str, folder: Path) -> tuple[Path, str]:
+def located(
+    function: str,
+    folder: Path,
+    takes: Sequence[str] = TAKES,
+    setting: str = "evaluation.function",
+) -> tuple[Path, str]:
     """The file and the name of a function, `file.py:name`, seen from `folder`.
 
     Raises:
@@ -174,15 +199,15 @@ def located(function: str, folder: Path) -> tuple[Path, str]:
     file, colon, name = function.strip().rpartition(":")
     if not colon or not file or not name.isidentifier():
         raise PromptError(
-            "The metric function has no function; set evaluation.function to file.py:name, a "
-            "function of (answer, expected, row)."
+            f"The metric function has no function; set {setting} to file.py:name, a function of "
+            f"({', '.join(takes)})."
             if not function.strip()
-            else f'evaluation.function is "{one_line(function, 100)}"; write file.py:name.'
+            else f'{setting} is "{one_line(function, 100)}"; write file.py:name.'
         )
     path = (folder / Path(file).expanduser()).absolute()
     if not path.is_file():
         raise PromptError(
-            f"There is no file {one_line(str(path), 200)} for evaluation.function; write "
+            f"There is no file {one_line(str(path), 200)} for {setting}; write "
             "file.py:name, the file as seen from the session's folder."
         )
     return path, name

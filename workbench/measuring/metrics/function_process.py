@@ -1,4 +1,5 @@
-"""The process in which a person's own metric runs: python -P function_process.py FILE NAME SECONDS.
+"""The process in which a person's own metric runs: python -P function_process.py FILE NAME
+SECONDS [WHAT,IT,TAKES].
 
 Standard input brings a row a line as JSON, standard output takes an answer a line: {"value": …} or
 {"problem": …}. The first line tells whether the function is there. Knows nothing of the workbench,
@@ -23,7 +24,10 @@ LIMIT = 200  # characters of an exception's text
 GRACE = 2.0  # seconds after which the alarm ends what its maker has not ended
 
 
-def main(path: str, name: str, seconds: float) -> None:
+TAKES = "answer,expected,row"
+
+
+def main(path: str, name: str, seconds: float, takes: list[str]) -> None:
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -43,7 +47,7 @@ def main(path: str, name: str, seconds: float) -> None:
     while line := requests.readline():
         row = json.loads(line)
         signal.setitimer(signal.ITIMER_REAL, seconds + GRACE)
-        answer = measured(function, path, row["answer"], row["expected"], row["row"])
+        answer = measured(function, path, [row[one] for one in takes])
         signal.setitimer(signal.ITIMER_REAL, 0)
         tell(answer)
 
@@ -65,12 +69,10 @@ def load(path: str, name: str) -> tuple[Callable[..., Any] | None, str]:
     return None, f"has no function {name}; it has {', '.join(there[:10]) or 'none'}"
 
 
-def measured(
-    function: Callable[..., Any], path: str, answer: str, expected: str, row: dict[str, Any]
-) -> dict[str, Any]:
+def measured(function: Callable[..., Any], path: str, given: list[Any]) -> dict[str, Any]:
     """What the function says of a row."""
     try:
-        value = function(answer, expected, row)
+        value = function(*given)
     except BaseException as error:
         return {"problem": f"raised {told(error, path)}"}
     try:
@@ -97,4 +99,4 @@ def told(error: BaseException, path: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), (*sys.argv, TAKES)[4].split(","))

@@ -1,0 +1,221 @@
+"""Reinforcement by the person's own reward: answers are drawn, scored, and good ones made likelier.
+
+GRPO (Shao et al., 2024; arXiv 2402.03300) through TRL: of several answers to a prompt each is
+compared with the mean of their rewards. There is no loss to evaluate; `eval_loss` is minus the mean
+reward of the likeliest answers to the evaluation rows.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainingArguments
+from trl.trainer.grpo_config import GRPOConfig
+from typing_extensions import override
+
+from workbench.data.prompting import ADVICE, PromptError
+from workbench.data.selection import Selection
+from workbench.inference.answerers import answerer_for
+from workbench.inference.answering import Answer, Answerer
+from workbench.inference.prefixes import Prefixes
+from workbench.protocol import Values
+from workbench.session import GenerationSettings
+from workbench.training.borrowed import usual
+from workbench.training.errors import TrainingError
+from workbench.training.examples import EVERY, choose_rows, read
+from workbench.training.recipe import Recipe
+from workbench.training.recorder import Recorder
+from workbench.training.rewarding import RewardFunction
+from workbench.training.trainer import Watched
+
+TOO_LONG = "the prompt is longer than max_length"
+
+
+@dataclass
+class Prompts:
+    """Prompts as token ids, with their rows; reads like a list, for a data loader."""
+
+    ids: list["array[int]"] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)  # of the rows in their table
+    values: list[Values] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)  # why rows were left out
+    cut: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"prompt": self.ids[index].tolist(), "place": index}
+
+    @property
+    def left_out(self) -> int:
+        return self.reasons.total()
+
+    @property
+    def lengths(self) -> list[int]:
+        return list(map(len, self.ids))
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
+
+
+class Reinforcement(Recipe):
+    """`reward` scores answers, once prepared."""
+
+    task = "grpo"
+    reward: RewardFunction
+
+    @override
+    def prepare(self) -> None:
+        work, settings = self.work, self.settings
+        self.examples, self.evaluation = Prompts(), Prompts()
+        if not len(work.data.train):
+            raise TrainingError("There are no rows to train on; choose another dataset.split.")
+        self.reward = RewardFunction(settings.reinforcement.reward, work.folder)
+        try:
+            self.rows()
+            self.check_steps()
+            first = self.examples
+            answer = self.expected(first.values[0]) or "?"
+            self.reward(answer, first.numbers[0], first.values[0])  # before the first step
+        except BaseException:
+            self.reward.close()
+            raise
+
+    def rows(self) -> None:
+        """The prompts of the rows.
+
+        Raises:
+            TrainingError: where there are none.
+        """
+        work, settings = self.work, self.settings
+        chosen = choose_rows(len(work.data.train), settings.rows, settings.seed)
+
+        def pause(done: int) -> None:
+            work.pause("preparing", done, len(chosen))
+
+        self.examples = self.prompts(work.data.train, chosen, pause)
+        if not len(self.examples):
+            raise TrainingError(
+                f"All {len(chosen):,} prompts are longer than {self.longest} tokens; raise "
+                "training.max_length, or lower training.reinforcement.max_completion_length."
+            )
+        if work.data.evaluation is not None and settings.evaluation_rows:
+            count = min(settings.evaluation_rows, len(work.data.evaluation))
+            self.evaluation = self.prompts(work.data.evaluation, range(count), pause)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of a prompt beside which an answer has room."""
+        room = self.loaded.context_length - self.settings.reinforcement.max_completion_length
+        return min(self.settings.max_length, room)
+
+    def prompts(
+        self, rows: Selection, indices: Sequence[int], pause: Callable[[int], None]
+    ) -> Prompts:
+        """The prompts of those rows, in the order of `indices`, as `workbench eval` asks them.
+
+        Raises:
+            TrainingError: naming the row that cannot be asked.
+        """
+        answerer = self.base_answerer()
+        made = Prompts()
+        found: dict[int, tuple[array[int], int, Values]] = {}
+        for done, (index, number, values) in enumerate(read(rows, indices)):
+            if done % EVERY == 0:
+                pause(done)
+            try:
+                ids = self.question(answerer, values, number).ids
+            except PromptError as error:
+                raise TrainingError(f"Row {number + 1} of the dataset: {error} {ADVICE}") from error
+            if len(ids) > self.longest:
+                made.reasons[TOO_LONG] += 1
+            else:
+                found[index] = array("i", ids), number, values
+        for index in indices:
+            if index in found:
+                ids_of, number, values = found[index]
+                made.ids.append(ids_of)
+                made.numbers.append(number)
+                made.values.append(values)
+        return made
+
+    def base_answerer(self) -> Answerer:
+        """Whoever words the questions; nothing is answered."""
+        made = answerer_for(self.loaded, "base", Prefixes(), self.work.folder)
+        assert made is not None  # a model that writes has one
+        return made
+
+    # --- steps -------------------------------------------------------------------------------
+
+    @property
+    def answers_at_once(self) -> int:
+        """Answers in memory at once: as per_device_train_batch_size says, or the next more with
+        which all answers to a prompt are in one step."""
+        settings, wanted = self.settings, self.settings.reinforcement.num_generations
+        size = settings.per_device_train_batch_size
+        while size * settings.gradient_accumulation_steps % wanted:
+            size += 1
+        return size
+
+    @property
+    def prompts_a_step(self) -> int:
+        answers = self.answers_at_once * self.settings.gradient_accumulation_steps
+        return answers // self.settings.reinforcement.num_generations
+
+    def check_steps(self) -> None:
+        """Raise TrainingError where there are too few prompts for a step."""
+        if len(self.examples) < self.prompts_a_step:
+            raise TrainingError(
+                f"A step takes {self.prompts_a_step} prompts and there are {len(self.examples)}; "
+                "lower training.per_device_train_batch_size or gradient_accumulation_steps, or "
+                "take more rows."
+            )
+
+    @override
+    def arguments(self) -> tuple[type[TrainingArguments], dict[str, Any]]:
+        given = self.settings.reinforcement
+        return GRPOConfig, usual(self.settings) | {
+            "per_device_train_batch_size": self.answers_at_once,
+            "num_generations": given.num_generations,
+            "max_completion_length": given.max_completion_length,
+            "temperature": given.temperature,
+            "beta": 0.0,  # or TRL would lay a second adapter over the model: see the Trainer
+        }
+
+    @override
+    def trainer(self, args: TrainingArguments, recorder: Recorder) -> Watched:
+        from workbench.training.drawing import DrawingTrainer
+
+        return DrawingTrainer(self, args, recorder)
+
+    @override
+    def about(self) -> dict[str, Any]:
+        why = {"why_left_out": dict(self.examples.reasons)} if self.examples.reasons else {}
+        return {
+            **super().about(),
+            **why,
+            "reward": self.settings.reinforcement.reward,
+            "prompts_a_step": self.prompts_a_step,
+            "answers_a_prompt": self.settings.reinforcement.num_generations,
+        }
+
+    # --- evaluations -------------------------------------------------------------------------
+
+    def likeliest(self, places: Sequence[int]) -> list[Answer]:
+        """The likeliest answers of the tuned weights to those evaluation rows; fewer where a stop
+        cut them short."""
+        answerer = self.answerer()
+        assert answerer is not None  # a model that writes has one
+        rows = self.evaluation
+        questions = [
+            self.question(answerer, rows.values[place], rows.numbers[place]) for place in places
+        ]
+        length = self.settings.reinforcement.max_completion_length
+        settings = GenerationSettings(max_new_tokens=length, do_sample=False)
+        answers: dict[int, Answer] = {}
+        answerer.write(questions, settings, answers.__setitem__, self.work.stop())
+        return [answers[place] for place in range(len(places)) if place in answers]
