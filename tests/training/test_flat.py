@@ -12,6 +12,7 @@ from tests.inference.kinds import KINDS, load_kind
 from workbench.inference.model import LoadedModel
 from workbench.settings import TrainingSettings
 from workbench.training import flat_attention, losses
+from workbench.training.arranged import arranged
 from workbench.training.completion import attention_for, collator_for, has_dropout, loss_of
 from workbench.training.flat import FlatCollator, Layout, alike
 from workbench.training.fused_loss import fused_cross_entropy
@@ -187,3 +188,17 @@ def test_many_logits_are_never_all_held(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_head_that_does_more_than_a_product_is_not_fused() -> None:
     assert not losses.plain_head(load_kind("gemma2"))  # caps its logits
+
+
+def test_activations_computed_anew_change_no_gradient() -> None:
+    loaded = load_kind("llama")
+    loaded.model.requires_grad_(True).train()
+    rows = BATCHES["of all lengths"]
+    found = []
+    for settings in (TrainingSettings(), TrainingSettings(activation_checkpointing=True)):
+        batch = FlatCollator()(rows)
+        with arranged(loaded, settings), attention_for(loaded, batch):
+            loss_of(loaded.model, batch, loaded).backward()
+        found.append(gradients(loaded.model))
+        assert not loaded.model.is_activation_checkpointing
+    assert torch.equal(*found)

@@ -86,7 +86,6 @@ class Layout:
 
     def __init__(self, shared: int, lengths: Sequence[int], device: torch.device) -> None:
         self.shared, self.lengths, self.device = shared, tuple(lengths), device
-        self.longest = shared + max(lengths)
         self.masks: dict[tuple[Any, ...], torch.Tensor] = {}
 
     @cached_property
@@ -134,28 +133,36 @@ class Layout:
         return self.masks[key]
 
     @cached_property
-    def stretches(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Where queries and keys of each sequence begin and end, int32 [sequences + 1] each, for
-        attention over sequences of any length; the common beginning is the first of them."""
-        before = [self.shared] if self.shared else []
-        queries = torch.tensor([0, *before, *self.lengths]).cumsum(0)
-        keys = torch.tensor([0, *before, *(self.shared + n for n in self.lengths)]).cumsum(0)
-        return (
-            queries.to(torch.int32).to(self.device, non_blocking=True),
-            keys.to(torch.int32).to(self.device, non_blocking=True),
-        )
+    def stretches(self) -> "Stretches":
+        """The same for attention over sequences of any length."""
+        return Stretches(self)
 
-    @cached_property
-    def keys(self) -> torch.Tensor | None:
-        """Which token is the key at each place of `stretches`; None where they are in order."""
-        if not self.shared:
-            return None
-        beginning = torch.arange(self.shared)
-        pieces, at = [beginning], self.shared
-        for length in self.lengths:
-            pieces += [beginning, torch.arange(at, at + length)]
-            at += length
-        return torch.cat(pieces).to(self.device, non_blocking=True)
+
+class Stretches:
+    """Where the sequences of a flat batch begin and end; the common beginning is the first of them.
+
+    `queries` and `keys` are int32 [sequences + 1]; `index` says which token is the key at each
+    place, None where they are in order; no sequence is longer than `longest`, a power of two, so
+    that compiled code fits many batches.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        shared, lengths, device = layout.shared, layout.lengths, layout.device
+        before = [shared] if shared else []
+        ends = [0, *before, *lengths], [0, *before, *(shared + one for one in lengths)]
+        self.queries, self.keys = (
+            torch.tensor(one).cumsum(0).to(torch.int32).to(device, non_blocking=True)
+            for one in ends
+        )
+        self.longest = 1 << (shared + max(lengths) - 1).bit_length()
+        self.index: torch.Tensor | None = None
+        if shared:
+            beginning = torch.arange(shared)
+            pieces, at = [beginning], shared
+            for length in lengths:
+                pieces += [beginning, torch.arange(at, at + length)]
+                at += length
+            self.index = torch.cat(pieces).to(device, non_blocking=True)
 
 
 def alike(rows: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:

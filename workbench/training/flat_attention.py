@@ -14,15 +14,19 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch.nn import functional
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
 from workbench.inference.abilities import NEAR, abilities
 from workbench.inference.model import LoadedModel
 from workbench.inference.sharing import HARMLESS, NotSharedError
 from workbench.inference.states import base_model
-from workbench.training.flat import FlatCollator, Layout
+from workbench.training.flat import FlatCollator, Layout, Stretches
 
 NAME = "workbench_flat"
+# What torch's function takes differs by its version.
+TAKES = inspect.signature(varlen_attn).parameters
+WINDOWS, SHARES_KEYS = "window_size" in TAKES, "enable_gqa" in TAKES
 # Keys up to which plain products are faster than torch's own kernel on a CPU, forward and back
 # together; measured with 9 heads of 64 on a Zen 4, one thread: in bfloat16 8 against 29 ms with
 # 16 rows of 58, 149 against 124 with 4 rows of 512; in float32 7 against 8 at 40, 235 against 130.
@@ -72,8 +76,21 @@ def attend(  # noqa: PLR0917
     if unknown or layout is None or query.shape[0] != 1 or query.shape[2] != key.shape[2]:
         raise NotSharedError(f"its attention has {', '.join(unknown) or 'no layout'}")
     scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-    if query.device.type == "cuda" and query.dtype.itemsize == 2 and not dropout:
-        return by_flash(query[0], key[0], value[0], layout, scale)[None], None
+    if by_flash_can(query, value) and not dropout:
+        return by_flash(query[0], key[0], value[0], layout.stretches, scale)[None], None
+    return in_groups(query, key, value, layout, scale, dropout), None
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def in_groups(  # noqa: PLR0917
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    layout: Layout,
+    scale: float,
+    dropout: float,
+) -> torch.Tensor:
+    """As `attend`, rows of about one length at a time, padded to the longest of them."""
     shared, heads = layout.shared, query.shape[1]
     own = [one[0, :, shared:] for one in (query, key, value)]
     parts = []
@@ -88,11 +105,11 @@ def attend(  # noqa: PLR0917
         parts.append(found.transpose(1, 2).reshape(-1, heads, found.shape[-1]))
     rest = parts[0] if layout.back is None else torch.cat(parts).index_select(0, layout.back)
     if not shared:
-        return rest[None], None
+        return rest[None]
     alone = Layout(0, [shared], query.device)
     q, k, v = (one[:, :, :shared] for one in (query, key, value))
     first = by_rows(q, k, v, alone, scale, dropout)
-    return torch.cat([first[0].transpose(0, 1), rest])[None], None
+    return torch.cat([first[0].transpose(0, 1), rest])[None]
 
 
 def rows_of(
@@ -137,32 +154,34 @@ def by_rows(  # noqa: PLR0917
     return found.view(rows, heads, tokens, -1)
 
 
+def by_flash_can(query: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether flash attention takes such queries and values."""
+    sizes = query.shape[-1] == value.shape[-1] and query.shape[-1] % 8 == 0
+    narrow = query.dtype in (torch.bfloat16, torch.float16) and query.shape[-1] <= 256
+    return query.device.type == "cuda" and narrow and sizes
+
+
 def by_flash(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: Layout, scale: float
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, where: Stretches, scale: float
 ) -> torch.Tensor:
     """[tokens, heads, size], of queries [heads, tokens, size] on a GPU."""
-    from torch.nn.attention.varlen import varlen_attn
-
     query, key, value = (one.transpose(0, 1) for one in (query, key, value))
-    if layout.keys is not None:
-        key, value = (one.index_select(0, layout.keys) for one in (key, value))
+    if where.index is not None:
+        key, value = (one.index_select(0, where.index) for one in (key, value))
     groups = query.shape[1] // key.shape[1]
-    more: dict[str, Any] = {}
-    takes = TAKES or TAKES.update(inspect.signature(varlen_attn).parameters) or TAKES
-    if groups > 1 and "enable_gqa" in takes:
+    more: dict[str, Any] = {"window_size": (-1, 0)} if WINDOWS else {"is_causal": True}
+    if groups > 1 and SHARES_KEYS:
         more["enable_gqa"] = True
     elif groups > 1:
         key, value = (one.repeat_interleave(groups, 1) for one in (key, value))
-    more |= {"window_size": (-1, 0)} if "window_size" in takes else {"is_causal": True}
-    queries, keys = layout.stretches
-    longest = max(layout.shared, layout.longest)
     found: Any = varlen_attn(
-        query, key, value, queries, keys, longest, longest, scale=scale, **more
-    )
-    return torch.as_tensor(found)
+        query, key, value, where.queries, where.keys, where.longest, where.longest,
+        scale=scale, **more,
+    )  # fmt: skip
+    made: torch.Tensor = found
+    return made
 
 
-TAKES: dict[str, Any] = {}  # by its name, what torch's function takes, which differs by version
 AttentionInterface.register(NAME, attend)
 
 
@@ -230,10 +249,13 @@ def flat_inputs(
     inputs: dict[str, Any], accepts: frozenset[str], device: torch.device
 ) -> tuple[dict[str, Any], torch.Tensor]:
     """What the model's forward gets of a batch of `FlatCollator`, and the predicting positions."""
+    layout = Layout(inputs["shared"], inputs["lengths"], device)
+    if device.type == "cuda":
+        layout.stretches  # noqa: B018 - here rather than in compiled code
     given: dict[str, Any] = {
         "input_ids": inputs["input_ids"].to(device),
         "position_ids": inputs["position_ids"].to(device),
-        "layout": Layout(inputs["shared"], inputs["lengths"], device),
+        "layout": layout,
     }
     if "use_cache" in accepts:
         given["use_cache"] = False

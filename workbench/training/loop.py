@@ -23,6 +23,7 @@ from workbench.runs import Run, RunError
 from workbench.session import Session, SessionError, TrainingSettings
 from workbench.training import out_of_memory
 from workbench.training.arguments import arguments
+from workbench.training.arranged import arranged
 from workbench.training.checkpoints import has_broken_weights, step_of
 from workbench.training.errors import BrokenNumbersError, StopRequested, TrainingError
 from workbench.training.hooks import Hooks
@@ -164,7 +165,8 @@ class Loop:
         failed = ""
         try:
             trainer = self.recipe.trainer(arguments(self.recipe, self.run), recorder)
-            trainer.train(resume_from_checkpoint=str(self.go_on) if self.go_on else None)
+            with arranged(self.loaded, self.settings):
+                trainer.train(resume_from_checkpoint=str(self.go_on) if self.go_on else None)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory.is_out_of_memory(error):
                 raise
