@@ -128,25 +128,12 @@ def resolved(
     with their reasons."""
     import msgspec
 
-    from workbench.data.formats import recognise_table
-    from workbench.inference.model import model_config
-    from workbench.training.choices import Facts, resolve
-    from workbench.training.tasks import head_of
+    from workbench.training.batches import Batches
+    from workbench.training.facts import settled
 
-    config = model_config(session.model, folder, job.progress)
-    found = recognise_table(data.train.table, session.dataset, session.prompt())
-    made = resolve(session, Facts(config, found, len(data.train)))
-    session, choices = made.session, list(made.choices)
-    if session.training.task == "classification":
-        from workbench.training.labels import settle
-
-        def pause(done: int) -> None:
-            job.progress("reading labels", done, len(data.train), "rows")
-
-        session, more = settle(session, data, config, pause)
-        choices += more
-    head = head_of(session.training.task, config, session.training)
-    return session, head, [msgspec.to_builtins(one) for one in choices]
+    fits = Batches(data, folder, job.progress).fitting
+    made = settled(session, data, folder, job.progress, fits)
+    return made.session, made.head, [msgspec.to_builtins(one) for one in made.choices]
 
 
 def to_resume(folder: Path) -> tuple[Session, Path]:

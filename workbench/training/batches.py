@@ -1,0 +1,177 @@
+"""How large the batches of a run are, and how large they may be.
+
+Rows are encoded as the run will encode them, or as many as tell the rest.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from msgspec.structs import replace
+
+from workbench.data.sources import Dataset
+from workbench.inference.heads import Head
+from workbench.inference.loaded import LoadedModel
+from workbench.inference.model import model_config
+from workbench.session import Session, TrainingSettings
+from workbench.training.activations import Batch
+from workbench.training.estimate import Counted, Estimate, estimate
+from workbench.training.methods import lay
+from workbench.training.outline import outline
+from workbench.training.recipe import Recipe, Work
+from workbench.training.tasks import head_of, recipe_of
+
+Report = Callable[[str, float, float, str], None]
+FEW = 256  # rows that tell how long rows are, where only a batch is chosen
+PAIRS = ("dpo", "kto", "orpo", "reward")
+USED = 0.9  # of the memory that is free
+
+
+class Batches:
+    """`held` are bytes of a model in memory that goes before the run's comes, or is the run's."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        folder: Path,
+        report: Report,
+        counted: Counted | None = None,
+        held: int = 0,
+    ) -> None:
+        self.data, self.folder, self.report = data, folder, report
+        self.counted = counted or Counted()
+        self.held = held
+
+    def laid(self, session: Session, head: Head) -> LoadedModel:
+        """An outline of the session's model with its method over it.
+
+        Raises:
+            TrainingError, ModelError: where the method does not fit the model.
+        """
+        settings = session.training
+        model = replace(session.model, adapter="")
+        loaded = outline(model, self.folder, self.report, head, settings.attn_implementation)
+        loaded.quantise = lambda *_: None  # type: ignore[method-assign]  # 4 bits are counted, not laid out
+        lay_out(loaded, session)
+        return loaded
+
+    def prepared(
+        self, session: Session, loaded: LoadedModel, rows: int, pause: Callable[..., None]
+    ) -> Recipe:
+        """The recipe with its rows made ready, no more than so many of them.
+
+        Raises:
+            TrainingError: where there is nothing to learn from.
+        """
+        settings = session.training
+        wanted = min(settings.rows or len(self.data.train), rows)
+        few = replace(settings, rows=wanted, evaluation_rows=min(settings.evaluation_rows, rows))
+        work = Work(replace(session, training=few), loaded, self.data, self.folder, pause)
+        recipe = recipe_of(settings.task)(work)
+        recipe.prepare()
+        return recipe
+
+    def estimate(self, session: Session, loaded: LoadedModel, batch: Batch) -> Estimate:
+        kept = self.counted.kept(loaded, session.training, batch)
+        return estimate(loaded, session, batch, kept)
+
+    def free(self, device: torch.device) -> int:
+        """Bytes that a run could take; -1 where nobody can say."""
+        return free(device, self.held)
+
+    def fitting(self, session: Session, rows: int) -> int:
+        """The largest batch up to so many rows, halved as often as needed, that fits: 1 where none
+        does. Rows as they are long in this dataset."""
+        config = model_config(session.model, self.folder, self.report)
+        head = head_of(session.training.task, config, session.training)
+        loaded = self.laid(session, head)
+        if head.kind == "classifier":
+            longest = min(session.training.max_length, loaded.context_length)
+            batch = Batch(rows, longest, longest)
+        else:
+            batch = shape(
+                self.prepared(session, loaded, FEW, lambda *_: None), session.training, rows
+            )
+        there = self.free(loaded.device)
+        while batch.rows > 1 and there >= 0:
+            if self.estimate(session, loaded, batch).total <= USED * there:
+                break
+            batch = Batch(batch.rows // 2, batch.length, batch.kept, batch.answer, batch.whole)
+        return batch.rows
+
+
+def lay_out(loaded: LoadedModel, session: Session) -> None:
+    """Lay the session's method over an outline.
+
+    Raises:
+        TrainingError: where it does not fit.
+    """
+    settings = session.training
+    if settings.method in ("prompt_tuning", "prefix_tuning"):
+        virtual(loaded, settings)
+        return
+    device, loaded.device = (
+        loaded.device,
+        torch.device("cuda" if settings.method == "qlora" else loaded.device),
+    )
+    try:
+        lay(loaded, settings, session)
+    finally:
+        loaded.device = device
+
+
+def virtual(loaded: LoadedModel, settings: TrainingSettings) -> None:
+    """Virtual tokens as far as their size goes; what they begin from needs the weights."""
+    from torch import nn
+
+    text = loaded.model.config.get_text_config()
+    count = settings.virtual_tokens.num_virtual_tokens or 20
+    size = text.hidden_size
+    if settings.method == "prefix_tuning":
+        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+        width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        size = 2 * text.num_hidden_layers * heads * width
+    with torch.device("meta"):
+        loaded.model.prompt_encoder = nn.Embedding(count, size)
+    loaded.model.get_input_embeddings().weight.requires_grad_(False)
+
+
+def free(device: torch.device, held: int = 0) -> int:
+    """Bytes that are free on a device; -1 where nobody can say."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) + held
+    if device.type in ("cpu", "mps"):
+        return int(psutil.virtual_memory().available) + held
+    return -1
+
+
+def shape(recipe: Recipe, settings: TrainingSettings, rows: int) -> Batch:
+    """The largest batch that may come: of the longest rows."""
+    examples: Any = recipe.examples
+    lengths = list(examples.lengths)
+    rows = max(1, min(rows, len(lengths)))
+    top = sorted(range(len(lengths)), key=lambda one: -lengths[one])[:rows]
+    longest = max((lengths[one] for one in top), default=1)
+    kept, answer, whole = longest, 0, True
+    if settings.task == "sft":
+        tails = [tail(examples[one], lengths[one]) for one in top]
+        if all(one > 0 for one in tails):
+            kept, whole = max(tails), False
+            longest = round(sum(lengths[one] for one in top) / len(top))  # no padding between them
+    if settings.task == "seq2seq":
+        found = [examples[one] for one in top]
+        answer = max((len(one["target"]) for one in found), default=1)
+        longest = max((len(one["source"]) for one in found), default=1)
+    if settings.task in PAIRS:  # a row is two sequences
+        longest = -(-longest // 2)
+    if settings.task == "grpo":
+        longest += settings.reinforcement.max_completion_length
+    return Batch(rows, longest, kept, answer, whole)
+
+
+def tail(example: dict[str, Any], length: int) -> int:
+    """Tokens from the first with a loss to the end; 0 where the example does not say."""
+    trained = example.get("trained")
+    return length - trained[0] if trained is not None and len(trained) else 0

@@ -1,0 +1,145 @@
+"""How long a run will take: as long as earlier ones of its kind took a token, else by what the
+machine multiplies in a moment's measurement."""
+
+import json
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench import runs
+from workbench import session as sessions
+from workbench.inference.device import describe
+from workbench.inference.loaded import LoadedModel
+from workbench.processor import cores
+from workbench.session import Session
+
+LAST = 20  # runs looked at
+SKIPPED = 2  # lines at the beginning of a run: caches are cold
+MOMENT = 0.15  # seconds of a measurement
+# Of what a matrix product alone reaches, a whole step's share: measured with SmolLM2-135M and
+# MiniLM on two cores.
+SHARE = {"cpu": 0.45}
+SHARE_GPU = 0.35
+
+
+@dataclass(frozen=True)
+class Pace:
+    """`tokens_per_second` while it trains; all of a run takes `whole` times as long as that."""
+
+    tokens_per_second: float
+    whole: float
+    words: str
+
+
+def known(folder: Path, session: Session, loaded: LoadedModel) -> Pace | None:
+    """From earlier runs of the same model, task and method on this machine."""
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cpu_usable": cores(),
+        "device": describe(loaded.device),
+        "model": session.model.name,
+    }
+    found: list[tuple[float, float]] = []
+    for run in runs.find(folder)[-LAST:][::-1]:
+        about = read(run / "environment.json")
+        if any(about.get(key) != value for key, value in machine.items()):
+            continue
+        try:
+            made = sessions.load(run / "session.toml").training
+        except sessions.SessionError:
+            continue
+        mine = session.training
+        if (made.task, made.method) != (mine.task, mine.method):
+            continue
+        if made.activation_checkpointing != mine.activation_checkpointing:
+            continue
+        if one := speed(run):
+            found.append(one)
+    if not found:
+        return None
+    tokens = statistics.median(one for one, _ in found)
+    whole = statistics.median(one for _, one in found)
+    many = f"{len(found)} earlier runs" if len(found) > 1 else "an earlier run"
+    return Pace(tokens, whole, f"{many} of this model and method here: {tokens:,.0f} tokens/s")
+
+
+def speed(run: Path) -> tuple[float, float] | None:
+    """Tokens a second, and how much longer all took than the training alone."""
+    lines = runs.Tail(run / "metrics.jsonl").read()
+    rates = [float(one["tokens_per_second"]) for one in lines if one.get("tokens_per_second")]
+    rates = rates[SKIPPED:]
+    if not rates:
+        return None
+    times = [float(one["time"]) for one in lines if "time" in one]
+    seconds = max(float(one.get("seconds") or 0) for one in lines)
+    resumed = any(one.get("event") == "resumed" for one in runs.Tail(run / "events.jsonl").read())
+    whole = (max(times) - min(times)) / seconds if seconds > 0 and not resumed else 1.0
+    return statistics.median(rates), max(1.0, whole)
+
+
+def read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+MEASURED: dict[tuple[str, torch.dtype], float] = {}
+
+
+def measured(loaded: LoadedModel, session: Session, share_kept: float) -> Pace:
+    """By the products of a token and what the device multiplies a second. `share_kept` of the
+    positions go through the language-model head."""
+    device, dtype = loaded.device, loaded.dtype
+    key = str(device), dtype
+    if key not in MEASURED:
+        MEASURED[key] = flops(device, dtype)
+    share = SHARE.get(device.type, SHARE_GPU)
+    per_token = work(loaded, session, share_kept)
+    tokens = MEASURED[key] * share / per_token
+    words = (
+        f"{per_token / 1e9:.2f} billion products a token, and {MEASURED[key] / 1e9:,.0f} billion a "
+        f"second measured now, of which a step reaches about {share:.0%}: {tokens:,.0f} tokens/s"
+    )
+    return Pace(tokens, 1.1, words)
+
+
+def work(loaded: LoadedModel, session: Session, share_kept: float) -> float:
+    """Floating-point operations of a token, forward and back: 2 a weight forward, as many towards
+    the inputs, and as many again for weights that move (Kaplan et al., 2020)."""
+    base = loaded.base
+    words = base.get_input_embeddings()
+    head = base.get_output_embeddings()
+    body = sum(one.numel() for one in base.parameters()) - words.weight.numel()
+    if head is not None and head.weight is not words.weight:
+        body -= head.weight.numel()
+    inside = body + (head.weight.numel() * share_kept if head is not None else 0)
+    times = 6 if session.training.method == "full" else 4
+    if session.training.activation_checkpointing:
+        times += 2
+    if session.training.task in ("dpo", "kto"):
+        times += 2  # the answers of the model that it is held to
+    return float(times * inside)
+
+
+def flops(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a matrix product, measured in a moment."""
+    size = 512 if device.type == "cpu" else 4096
+    with torch.no_grad():
+        a = torch.ones(size, size, dtype=dtype, device=device)
+        b = torch.ones(size, size, dtype=dtype, device=device)
+        torch.mm(a, b)
+        count, begun = 0, time.perf_counter()
+        while time.perf_counter() - begun < MOMENT:
+            torch.mm(a, b)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            count += 1
+        seconds = time.perf_counter() - begun
+    return 2 * size**3 * count / seconds
