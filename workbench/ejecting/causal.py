@@ -206,6 +206,11 @@ class Answers:
             "CHAT_TEMPLATE": "The chat template, with marks around what the assistant says.",
         }
         notes = []
+        flat = self.made.flat
+        if flat:
+            notes.append(
+                "All rows of a batch stand in one, as in the run: so dropout leaves out the same."
+            )
         if self.literal:
             notes.append(
                 f"Of {self.literal:,} rows the token ids stand beside the text, because no plain "
@@ -222,13 +227,13 @@ class Answers:
                     functions(
                         rows.EpochSampler,
                         training.summed_loss,
-                        causal.left_padded,
+                        causal.packed if flat else causal.left_padded,
                         causal.AnswerTrainer,
                         training.Schedule,
                     ),
                 ]
             ),
-            main=trainer_lines(self.made, packed=False),
+            main=trainer_lines(self.made, packed=False, flat=flat),
             notes=notes,
         )
 
@@ -253,16 +258,25 @@ def stretches(labels: list[int]) -> list[int]:
     return list(found(labels))
 
 
-def trainer_lines(made: Made, *, packed: bool) -> str:
-    """The rows, their order and the Trainer, of a causal model."""
+def trainer_lines(made: Made, *, packed: bool, flat: bool = False, arrange: str = "") -> str:
+    """The rows, their order and the Trainer, of a causal model.
+
+    Args:
+        packed: a row of the data is several examples.
+        flat: all examples of a batch stand in one row.
+        arrange: lines that change `train` and `evaluation`.
+    """
     settings = made.settings
     pad = made.loaded.pad_token
     grouped = settings.train_sampling_strategy == "group_by_length"
     size = "sum(len(ids) for ids, _ in one)" if packed else "len(one[0])"
-    batch = "packed" if packed else "left_padded"
-    return f"""\
+    batch = f"{'packed' if packed else 'left_padded'}(rows, {pad})"
+    if flat:
+        batch = f"packed([rows], {pad})"
+    lines = f"""\
     train = examples_of(tokenizer, "train")
     evaluation = examples_of(tokenizer, "evaluation")
+{arrange}
     print(len(train), "rows to train on,", len(evaluation), "to evaluate on")
 
     def size(one):
@@ -277,11 +291,12 @@ def trainer_lines(made: Made, *, packed: bool) -> str:
     trainer = AnswerTrainer(
         model=model,
         args=args,
-        data_collator=lambda rows: {batch}(rows, {pad}),
+        data_collator=lambda rows: {batch},
         train_dataset=train,
     )
     trainer.prepare(sampler, evaluation, size, bfloat16=DTYPE == "bfloat16")
 """
+    return lines.replace("\n\n    print(len", "\n    print(len")
 
 
 def accepted(made: Made) -> list[str]:

@@ -28,6 +28,8 @@ WANTED = (
     "import json",
     "import math",
     "import torch",
+    "from bisect import bisect_left, insort",
+    "from collections.abc import Sequence",
     "from pathlib import Path",
     "from datasets import Dataset",
     "from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model",

@@ -6,6 +6,7 @@ Knows runs and recipes; knows nothing of scripts.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,6 +73,23 @@ class Made:
         """The step after which it ended."""
         steps = [int(one["step"]) for one in self.trained.metrics if "loss" in one]
         return max(steps, default=0)
+
+    @cached_property
+    def flat(self) -> bool:
+        """Whether all rows of a batch stood in one. It matters only where something is left out at
+        random: what is left out is drawn by place."""
+        from workbench.inference.model import load_model
+        from workbench.training.completion import collator_for, has_dropout
+        from workbench.training.flat import FlatCollator
+
+        settings = self.settings
+        if settings.packing == "off":
+            return False
+        if not ((settings.lora_dropout and settings.method != "full") or has_dropout(self.loaded)):
+            return False
+        model = self.trained.session.model
+        whole = load_model(model, self.trained.workspace, lambda *_: None, self.head)
+        return isinstance(collator_for(whole, settings, self.longest), FlatCollator)
 
     @property
     def recipe(self) -> Recipe:

@@ -11,6 +11,7 @@ from typing import Any
 from workbench.prompting.literals import literal
 
 WIDTH = 88
+STANDARD = ("bisect", "collections.abc", "json", "math", "pathlib")
 
 
 def functions(*found: Any) -> str:
@@ -74,4 +75,4 @@ def ordered(lines: Sequence[str]) -> list[str]:
 
 
 def is_standard(line: str) -> bool:
-    return line.split()[1] in ("json", "pathlib", "random", "math", "collections")
+    return line.split()[1] in STANDARD

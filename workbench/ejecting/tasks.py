@@ -15,6 +15,10 @@ def written_of(made: Made) -> Written:
     """
     if made.task == "sft":
         return Answers(made).written()
+    if made.task == "pretraining":
+        from workbench.ejecting.texts import Texts
+
+        return Texts(made).written()
     raise ExportError(
         f"A run of the task {made.task} cannot be written out as a script yet; its session makes "
         "it again: workbench train."
