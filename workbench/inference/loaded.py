@@ -344,11 +344,10 @@ def prepared(model: Any) -> Any:
             for own in module.modules_to_save.values():
                 own.float()
                 own.register_forward_pre_hook(as_float)
-    config = model.active_peft_config
-    if config.peft_type == "PROMPT_TUNING" and config.task_type == "CAUSAL_LM":
-        from workbench.inference.prompted import Prompted
+    if model.active_peft_config.peft_type == "PROMPT_TUNING":
+        from workbench.inference.prompted import positioned
 
-        model.__class__ = Prompted
+        positioned(model)
     return model
 
 

@@ -27,7 +27,11 @@ class ModelSettings(Section):
         bool, Meta(description="Run Python code that comes with this model and revision.")
     ] = False
     adapter: Annotated[
-        str, Meta(description="A run's name or a folder holding a LoRA adapter; empty for none.")
+        str,
+        Meta(
+            description="Tuned weights: a run's name, or a folder that holds an adapter or a whole "
+            "model tuned from this one; empty for none."
+        ),
     ] = ""
     url: Annotated[
         str,

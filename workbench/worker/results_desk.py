@@ -107,13 +107,15 @@ class ResultsDesk(Lane):
     @staticmethod
     def where(asked: RenderPrompt, job: Job) -> tuple[str, str, str]:
         """Folders of the model and of its adapter, and what it computes in."""
+        from workbench.inference.adapters import adapter_folder, check_adapter
         from workbench.inference.device import choose_device, choose_dtype
         from workbench.inference.locate import locate
-        from workbench.inference.model import adapter_folder
 
         model, folder = asked.model, Path(asked.folder)
         path = locate(model, folder, job.progress, weights=False)
         adapter = str(adapter_folder(model.adapter, folder)) if model.adapter else ""
+        if adapter and check_adapter(Path(adapter)) == "full":
+            path, adapter = Path(adapter), ""  # it is a whole model
         dtype, _ = choose_dtype(model.dtype, choose_device(model.device))
         return str(path), adapter, str(dtype).removeprefix("torch.")
 

@@ -73,10 +73,17 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, session: Session | None
     elif count < len(ids):
         said += f", the first {count} of their {len(ids)} tokens"
     ids = (ids * (count // len(ids) + 1))[:count]
-    if settings.method == "prompt_tuning":
-        lay_prompt(loaded, ids)
-    else:
-        lay_prefix(loaded, ids)
+    layer = lay_prompt if settings.method == "prompt_tuning" else lay_prefix
+    try:
+        layer(loaded, ids)
+        attempt(loaded)
+    except TrainingError:
+        raise
+    except Exception as error:  # of many kinds: each architecture has its own way not to do it
+        raise TrainingError(
+            f"{loaded.settings.name} ({loaded.base.config.model_type}) cannot have virtual tokens "
+            f"of {settings.method} ({reason(error)}); use training.method lora."
+        ) from error
     reasons = [
         f"{count} virtual tokens begin from {said}",
         "float32 for the virtual tokens: small steps add up",
@@ -131,20 +138,13 @@ def lay_prefix(loaded: LoadedModel, ids: list[int]) -> None:
         modules_to_save=head_parts(loaded) or None,
         **more,
     )
-    try:
-        model: Any = get_peft_model(base, config)
-        loaded.model = prepared(model)
-        if layers is not None:
-            with torch.no_grad():
-                encoder(model).weight.copy_(flattened(layers))
-        else:
-            torch.nn.init.normal_(encoder(model).weight, std=0.02)
-        attempt(loaded)
-    except Exception as error:  # of many kinds: each architecture has its own way not to do it
-        raise TrainingError(
-            f"{loaded.settings.name} ({base.config.model_type}) cannot have a tuned prefix "
-            f"({reason(error)}); use training.method prompt_tuning or lora."
-        ) from error
+    model: Any = get_peft_model(base, config)
+    loaded.model = prepared(model)
+    if layers is not None:
+        with torch.no_grad():
+            encoder(model).weight.copy_(flattened(layers))
+    else:
+        torch.nn.init.normal_(encoder(model).weight, std=0.02)
 
 
 def own_layers(
@@ -159,8 +159,8 @@ def own_layers(
     shapes = {one.shape for layer in found or () for one in layer}
     if found is None or len(shapes) != 1 or next(iter(shapes))[2] != len(ids):
         raise TrainingError(
-            f"{loaded.settings.name} does not keep plain keys and values of what it has read, so "
-            "it cannot have a tuned prefix; use training.method prompt_tuning or lora."
+            f"{loaded.settings.name} keeps no plain keys and values of what it has read, so it "
+            "cannot have a tuned prefix; use training.method prompt_tuning or lora."
         )
     return found
 
@@ -177,7 +177,8 @@ def attempt(loaded: LoadedModel) -> None:
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if loaded.head.kind == "seq2seq":
         inputs["labels"] = ids
-    loaded.model(**inputs)
+    with loaded.answering("tuned"):
+        loaded.model(**inputs)
 
 
 def encoder(model: Any) -> torch.nn.Embedding:
