@@ -15,10 +15,13 @@ from workbench.data.examples import Encoder
 from workbench.data.formats import recognise_table, running_of
 from workbench.data.prompting import PromptError
 from workbench.data.selection import Selection
+from workbench.inference.abilities import abilities
+from workbench.training.collator import LeftCollator
 from workbench.training.completion import CompletionTrainer
 from workbench.training.documents import Pieces, prepare_documents, stretch_of_rows
 from workbench.training.errors import TrainingError
 from workbench.training.examples import choose_rows
+from workbench.training.flat_attention import flat_works
 from workbench.training.packed import PackedExamples, collator_for, packs_exactly
 from workbench.training.recipe import Recipe
 from workbench.training.recorder import Recorder
@@ -91,7 +94,9 @@ class Pretraining(Recipe):
         settings, seed = self.settings, self.settings.seed
         if settings.packing == "off":
             self.packing = "off: training.packing says so"
-        elif not packs_exactly(self.loaded):
+        elif settings.method in ("prompt_tuning", "prefix_tuning"):
+            self.packing = "off: virtual tokens stand before each document by itself"
+        elif not self.packable():
             kind = self.loaded.model.config.model_type
             self.packing = f"off: {kind} would mix the documents of a row; they are padded"
         else:
@@ -101,6 +106,11 @@ class Pretraining(Recipe):
             self.examples = PackedExamples(self.pieces, self.longest, seed)
             if len(self.measured):
                 self.evaluation = PackedExamples(self.measured, self.longest, seed)
+
+    def packable(self) -> bool:
+        """Whether the model keeps the documents of a row apart, one way or another."""
+        flat = self.longest <= abilities(self.loaded).limit and flat_works(self.loaded)
+        return flat or packs_exactly(self.loaded)
 
     def trainer(self, args: TrainingArguments, recorder: Recorder) -> "PretrainingTrainer":
         return PretrainingTrainer(self, args, recorder)
@@ -124,8 +134,8 @@ class PretrainingTrainer(CompletionTrainer):
 
     def __init__(self, recipe: Pretraining, args: TrainingArguments, recorder: Recorder) -> None:
         super().__init__(recipe, args, recorder)
-        if isinstance(recipe.examples, PackedExamples):
-            self.data_collator = self.collator = collator_for(recipe.loaded)  # type: ignore[assignment]
+        if isinstance(recipe.examples, PackedExamples) and isinstance(self.collator, LeftCollator):
+            self.data_collator = self.collator = collator_for(recipe.loaded)
 
     @override
     def evaluation_loss(self) -> dict[str, float]:

@@ -52,7 +52,7 @@ class TokenDesk(LatestLane):
 
         found = usable(format_of(self.opened, job, request))
         tokenizer, limit = self.tokenizer(request.model, Path(request.folder), job)
-        training = within(request.training, limit)
+        training = to_its_end(within(request.training, limit), found, self.reads("auto"))
         encoder = encoder_of(
             tokenizer,
             request.prompt,
@@ -98,7 +98,7 @@ class LengthDesk(TokenizerLane):
             tokenizer,
             request.prompt,
             found,
-            within(request.training, limit),
+            to_its_end(within(request.training, limit), found, self.reads("auto")),
             rows,
             request.rows,
             job.stopped,
@@ -145,3 +145,12 @@ def within(training: TrainingSettings, limit: int) -> TrainingSettings:
     from msgspec.structs import replace
 
     return replace(training, max_length=min(training.max_length, limit))
+
+
+def to_its_end(training: TrainingSettings, found: FormatFound, encoder: bool) -> TrainingSettings:
+    """In continued pre-training a document is read to its end, in pieces."""
+    from msgspec.structs import replace
+
+    if found.format != "text" or encoder or training.task not in ("auto", "pretraining"):
+        return training
+    return replace(training, overlong="split")
