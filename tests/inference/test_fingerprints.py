@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.work import fine_tune, load_tiny
-from workbench.inference.fingerprints import fingerprint
+from workbench.inference.fingerprints import content, fingerprint
 from workbench.inference.model import LoadedModel
 
 
@@ -42,3 +42,26 @@ def test_answers_while_a_model_is_trained_are_of_their_step(tmp_path: Path) -> N
     fine_tune(loaded, tmp_path, "run", hooks, max_steps=4)
     assert len(set(names)) >= 4, "a name of before the first step, and of each but the last"
     assert fingerprint(loaded, "tuned") == fingerprint(loaded, "tuned") not in set(names[:-1])
+
+
+def test_a_tensors_content_is_told_by_every_bit_and_its_place() -> None:
+    one = torch.randn(1000, 7)
+    assert content(one) == content(one.clone())
+    changed = [one.clone(), one.flip(0), one[:, :6], one.clone()]
+    changed[0][123, 4] = torch.nextafter(one[123, 4], torch.tensor(9.0))
+    changed[3][5], changed[3][6] = one[6], one[5]
+    assert len({content(one), *(content(other) for other in changed)}) == 5
+    half = one.bfloat16()
+    assert content(half) == content(half.clone()) != content(half + 1)
+    assert content(torch.tensor([0.0])) != content(torch.tensor([-0.0]))
+
+
+def test_weights_of_one_run_after_another_have_names_of_their_own(tmp_path: Path) -> None:
+    loaded = load_tiny(tmp_path)
+    for name, rate in (("a", 1e-3), ("b", 1e-2)):
+        fine_tune(loaded, tmp_path, name, method="full", learning_rate=rate, max_steps=2)
+    names = []
+    for name in ("a", "b", "a"):
+        loaded.load_tuned(name, tmp_path)
+        names.append(fingerprint(loaded, "tuned"))
+    assert names[0] == names[2] != names[1]

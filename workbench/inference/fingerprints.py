@@ -16,7 +16,7 @@ from workbench.inference.moved import State, state_of
 from workbench.protocol import Weights
 
 KNOWN: WeakKeyDictionary[Any, tuple[State, str]] = WeakKeyDictionary()
-BLOCK = 1 << 20  # numbers that are summed at once
+BLOCK = 1 << 17  # numbers that are summed at once
 
 
 def fingerprint(loaded: LoadedModel, weights: Weights) -> str:
@@ -73,30 +73,36 @@ def moved_fingerprint(loaded: LoadedModel) -> str:
     assert moved is not None
     tensors = moved.answering()
     state = state_of([*tensors, *moved.parameters.values()])
-    known = KNOWN.get(loaded.model)
+    known = KNOWN.get(moved)
     if known and known[0] == state:
         return known[1]
     said = [
         f"{name} {one.dtype} {tuple(one.shape)} {content(one)}"
         for name, one in zip(moved.parameters, tensors, strict=True)
     ]
-    KNOWN[loaded.model] = (state, digest(" ".join(said).encode()))
-    return KNOWN[loaded.model][1]
+    KNOWN[moved] = (state, digest(" ".join(said).encode()))
+    return KNOWN[moved][1]
 
 
 def content(tensor: torch.Tensor) -> int:
-    """A hash of what a tensor holds, at the speed of its memory: its bits as whole numbers, each
-    times an odd one that depends on its place, summed modulo 2^64."""
-    numbers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    bits = tensor.detach().contiguous().view(numbers[tensor.element_size()]).flatten()
-    places = torch.arange(min(BLOCK, bits.numel()), device=bits.device, dtype=torch.int64)
+    """A hash of what a tensor holds, at the speed of its memory and where it lies: its bits as
+    whole numbers of 64, each times an odd one that depends on its place, summed modulo 2^64."""
+    bits = tensor.detach().contiguous().view(-1).view(torch.uint8)
+    if bits.storage_offset() % 8:
+        bits = bits.clone()
+    if rest := -len(bits) % 8:
+        bits = torch.cat([bits, bits.new_zeros(rest)])
+    numbers = bits.view(torch.int64)
+    places = torch.arange(min(BLOCK, len(numbers)), device=bits.device, dtype=torch.int64)
     places = places * 2862933555777941757 + 3037000493
     places = ((places ^ (places >> 31)) * -7046029254386353131) | 1
-    total = 0
-    for block, at in enumerate(range(0, bits.numel(), BLOCK)):
-        part = bits[at : at + BLOCK].to(torch.int64)
-        found = int((part * places[: part.numel()]).sum())
-        total = (total * 6364136223846793005 + found + block) % (1 << 64)
+    sums = [
+        (part * places[: len(part)]).sum()
+        for part in (numbers.split(BLOCK) if len(numbers) else ())
+    ]
+    total = len(numbers)
+    for found in torch.stack(sums).tolist() if sums else ():
+        total = (total * 6364136223846793005 + found + 1) % (1 << 64)
     return total
 
 

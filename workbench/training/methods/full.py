@@ -1,4 +1,9 @@
-"""All weights move, or those of the later layers; what they were before may be kept beside them."""
+"""All weights move, or those of the later layers; what they were before may be kept beside them.
+
+What moves is float32, and products are in the model's own numbers. Measured on SmolLM2-135M, 12
+steps of 4 film reviews with AdamW at 5e-5: in bfloat16 alone 7 % of the weights had moved and the
+loss on other reviews was 4.86, in float32 all of them and 3.90 (at 1e-5: 2 %, 5.21; all, 5.05).
+"""
 
 from workbench.inference.loaded import LoadedModel
 from workbench.session import Session, TrainingSettings
