@@ -154,6 +154,7 @@ def script(made: Made, written: Written, stem: str) -> str:
         "def main():",
         *([f"    torch.set_num_threads({int(threads)})"] if threads and made.on_processor else []),
         f"    tokenizer = AutoTokenizer.from_pretrained(MODEL{revision}{trust})",
+        f"    set_seed({settings.seed})  # of a head that the model lacks",
         f"    model = {written.model}.from_pretrained(",
         f"        MODEL, dtype=getattr(torch, DTYPE){written.model_more}{revision}{trust}",
         "    ).requires_grad_(False)",

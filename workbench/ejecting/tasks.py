@@ -19,6 +19,10 @@ def written_of(made: Made) -> Written:
         from workbench.ejecting.texts import Texts
 
         return Texts(made).written()
+    if made.task == "classification":
+        from workbench.ejecting import labels
+
+        return labels.written(made)
     raise ExportError(
         f"A run of the task {made.task} cannot be written out as a script yet; its session makes "
         "it again: workbench train."

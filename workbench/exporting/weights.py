@@ -19,7 +19,7 @@ from workbench.exporting.speech import tokenizer_of
 from workbench.exporting.trained import Trained
 from workbench.inference.errors import ModelError, reason
 from workbench.inference.heads import Head, own_head
-from workbench.inference.model import CLASSES, label
+from workbench.inference.model import label, read_weights
 
 Report = Callable[[str, float, float, str], None]
 VIRTUAL = ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING")
@@ -128,15 +128,9 @@ def loaded(trained: Trained, folder: Path, head: Head | None, dtype: torch.dtype
     head_there = head or own_head(config) or Head()
     if head is not None and head.kind == "classifier":
         label(config, head, tokenizer_of(trained))
+    how = {"config": config, "dtype": dtype, "trust_remote_code": settings.trust_remote_code}
     try:
-        return CLASSES[head_there.kind].from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=settings.trust_remote_code,
-        )
+        return read_weights(head_there, folder, torch.device("cpu"), how)
     except ModelError as error:
         raise ExportError(str(error)) from error
     except Exception as error:  # of many kinds: a corrupt file, an unknown architecture
