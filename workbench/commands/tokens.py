@@ -27,7 +27,7 @@ TRAINED = ("trained", "special_trained")
 def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
     """Print ids, pieces, roles and badges of the row, counted from 1 (0: the session's own)."""
     from workbench.data.formats import recognise_table
-    from workbench.data.reading import encoder_of
+    from workbench.data.reading import encoder_of, to_its_end
     from workbench.data.sources import open_source
     from workbench.data.tokens import inspect
     from workbench.inference.heads import reads_rows
@@ -62,6 +62,7 @@ def show_tokens(word: str, row: int, prompt: str, as_json: bool) -> int:
         )  # as the trainer does
         examples = rows_before(session, found, folder, report)
         reads = reads_rows(training.task, config)
+        training = to_its_end(training, found, reads)
         encoder = encoder_of(tokenizer, session.prompt(), found, training, examples, reads)
         seen = inspect(tokenizer, encoder, record)
     if as_json:

@@ -7,6 +7,7 @@ the text of the row. Knows formats, wordings and tokenizers; knows nothing of mo
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from workbench.data import wordings
@@ -115,6 +116,14 @@ def encoder_of(  # noqa: PLR0917
         training.task == "auto" and found.format not in ("classification", "wording")
     )
     return Reading(tokenizer, prompt, found, training, "words" if words else "label")
+
+
+def to_its_end(training: TrainingSettings, found: FormatFound, reads: bool) -> TrainingSettings:
+    """The settings as they hold for a row: in continued pre-training a document is read to its end,
+    in pieces. `reads`: the model reads a row as one text."""
+    if found.format != "text" or reads or training.task not in ("auto", "pretraining"):
+        return training
+    return replace(training, overlong="split")
 
 
 def text_read(found: FormatFound, prompt: Prompt, values: dict[str, Any]) -> str:

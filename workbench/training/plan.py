@@ -184,6 +184,7 @@ class Making:
     def badges(self) -> list[str]:
         """What is amiss with rows, each kind once with how many of the rows looked at have it."""
         from workbench.data.formats import recognise_table
+        from workbench.data.reading import to_its_end
 
         if self.session.training.task not in ("sft", "pretraining", "dpo", "orpo"):
             return []
@@ -191,7 +192,7 @@ class Making:
         assert self.loaded is not None
         found = recognise_table(data.train.table, session.dataset, session.prompt())
         longest = min(session.training.max_length, self.loaded.context_length)
-        training = replace(session.training, max_length=longest)
+        training = to_its_end(replace(session.training, max_length=longest), found, reads=False)
         words: dict[str, str] = {}
         counts: dict[str, int] = {}
         from workbench.data.badges import of_example

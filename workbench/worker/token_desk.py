@@ -47,7 +47,7 @@ class TokenDesk(LatestLane):
     def inspect(self, request: InspectTokens, job: Job) -> None:
         from msgspec.structs import replace
 
-        from workbench.data.reading import encoder_of
+        from workbench.data.reading import encoder_of, to_its_end
         from workbench.data.tokens import inspect
 
         found = usable(format_of(self.opened, job, request))
@@ -78,6 +78,7 @@ class LengthDesk(TokenizerLane):
         from msgspec.structs import replace
 
         from workbench.data.lengths import measure
+        from workbench.data.reading import to_its_end
         from workbench.data.sources import Selection
 
         opened = self.opened(job.client)
@@ -145,12 +146,3 @@ def within(training: TrainingSettings, limit: int) -> TrainingSettings:
     from msgspec.structs import replace
 
     return replace(training, max_length=min(training.max_length, limit))
-
-
-def to_its_end(training: TrainingSettings, found: FormatFound, encoder: bool) -> TrainingSettings:
-    """In continued pre-training a document is read to its end, in pieces."""
-    from msgspec.structs import replace
-
-    if found.format != "text" or encoder or training.task not in ("auto", "pretraining"):
-        return training
-    return replace(training, overlong="split")
