@@ -193,6 +193,15 @@ def test_which_is_the_best_is_known_of_each_metric(
     assert found.step == best
 
 
+def test_of_equal_evaluations_the_one_of_the_lower_loss_is_the_best() -> None:
+    settings = TrainingSettings(metric_for_best_model="accuracy", early_stopping_patience=2)
+    found = Best(settings)
+    for step, loss in ((1, 3.0), (2, 2.0), (3, 2.5)):
+        found.take(step, {"eval_accuracy": 0.75, "eval_loss": loss})
+    assert found.step == 2
+    assert found.hopeless  # no evaluation after the first was better
+
+
 def test_a_metric_that_no_evaluation_gives_is_said_before_the_first_step(
     tiny: LoadedModel, tmp_path: Path
 ) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from tests.worker.conftest import Line
@@ -64,7 +63,8 @@ def test_a_run_is_steered_between_its_steps(line: Line, session: Session) -> Non
     assert "above 0" in refused.message
     line.send(StopTraining())
     assert line.wait_for(TrainingEnded).run.state == "stopped"
-    rates = dict(zip(metrics(folder, "step"), metrics(folder, "learning_rate"), strict=False))
+    written = runs.Tail(folder / "metrics.jsonl").read()
+    rates = {one["step"]: one["learning_rate"] for one in written if "learning_rate" in one}
     assert rates[changed["step"] + 1] <= 1e-5 < rates[changed["step"]]
     assert any(one.get("asked") for one in events(folder, "checkpoint"))
     assert events(folder, "evaluated")
@@ -118,9 +118,8 @@ def test_pinned_answers_come_with_each_evaluation(line: Line, session: Session) 
     assert len(metrics(folder, "eval_exact_match") or metrics(folder, "eval_accuracy")) == 3
 
 
-@pytest.mark.parametrize("after", [3, 6])
 def test_a_host_that_is_killed_in_a_run_loses_nothing(
-    open_line: Callable[..., Line], session: Session, after: int
+    open_line: Callable[..., Line], session: Session
 ) -> None:
     """kill -9 of the real process; the next one goes on to the same losses, to the last bit."""
     line = open_line("host")
@@ -135,15 +134,13 @@ def test_a_host_that_is_killed_in_a_run_loses_nothing(
     whole = line.folder / "runs" / "whole"
     (welcome,) = line.ask(Hello(), last=Welcome)
     line.send(replace(request, run="part"))
-    reached(line, after)
+    reached(line, 5)
     os.kill(welcome.pid, signal.SIGKILL)
     line.wait_for(HostLost)
     part = line.folder / "runs" / "part"
     assert runs.status(part).state == "interrupted"
     line.send(replace(request, run="part", resume=True))
-    line.until(
-        lambda event: isinstance(event, TrainingEnded | Failed) and not hasattr(event, "pid")
-    )
+    line.until(lambda event: isinstance(event, TrainingEnded | Failed))
     assert runs.status(part).state == "finished"
     for key in ("step", "loss", "eval_loss", "tokens"):
         assert metrics(part, key) == metrics(whole, key), key

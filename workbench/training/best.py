@@ -16,6 +16,7 @@ from workbench.training.errors import TrainingError
 class Best:
     """The best evaluation after step 0, in which nothing is learnt yet.
 
+    Of equals, as there are among shares of few rows, the one of the lower loss is the better.
     `worse` counts the regular evaluations since the last that was better by more than
     early_stopping_threshold.
     """
@@ -26,12 +27,12 @@ class Best:
         self.greater = greater_is_better(self.metric)
         self.settings = settings
         self.step, self.value, self.worse = -1, math.nan, 0
-        self.before = math.nan  # at step 0
+        self.loss = math.nan  # there
+        self.before = math.nan  # the metric at step 0
 
     def take(self, step: int, figures: Mapping[str, Any], regular: bool = True) -> bool:
         """An evaluation; whether it is the best so far."""
-        value = figures.get(self.metric)
-        value = float(value) if isinstance(value, int | float) else math.nan
+        value = number(figures.get(self.metric))
         if step == 0:
             self.before = value
             return False
@@ -41,8 +42,9 @@ class Best:
             self.worse = 0
         elif regular:
             self.worse += 1
-        if first or gain > 0:
-            self.step, self.value = step, value
+        loss = number(figures.get("eval_loss"))
+        if first or gain > 0 or (gain == 0 and loss < self.loss):
+            self.step, self.value, self.loss = step, value, loss
             return True
         return False
 
@@ -84,3 +86,8 @@ class Best:
             f"Stopped early: {self.metric} was not better{much} in the last {times} than "
             f"{self.value:.4g}, the best, at step {self.step}."
         )
+
+
+def number(value: Any) -> float:
+    """A figure, or not a number where there is none."""
+    return float(value) if isinstance(value, int | float) else math.nan
