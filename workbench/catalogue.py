@@ -154,6 +154,24 @@ STARTERS: dict[str, Starter] = {
             },
         ),
         Starter(
+            name="film-preferences",
+            kind="dataset",
+            description="10,070 film reviews, each with a better and a worse answer to a question",
+            licence="MIT",
+            needed=("train.jsonl", "evaluation.jsonl"),
+            package=Package(
+                "vaderSentiment",
+                "0.5",
+                "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",
+            ),
+            members={
+                "vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz": (
+                    "preferences.tar.gz"
+                ),
+                "vaderSentiment-0.5/LICENSE.txt": "LICENSE",
+            },
+        ),
+        Starter(
             name="python-topics",
             kind="dataset",
             description="the language reference of Python: half a megabyte to read, by topic",

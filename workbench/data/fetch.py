@@ -109,6 +109,11 @@ def finish(starter: Starter, folder: Path, report: Report) -> None:
 
         film_reviews.convert(source, folder, report)
         source.unlink()
+    if (source := folder / "preferences.tar.gz").exists():
+        from workbench.data import film_preferences
+
+        film_preferences.convert(source, folder, report)
+        source.unlink()
     if starter.name == "ui-en-fr":
         from workbench.data import interface_texts
 

@@ -82,6 +82,8 @@ def by_nature(name: str, family: Family, found: FormatFound) -> tuple[Task, str]
         "text": ("pretraining", "the rows are running text"),
         "preference": ("dpo", "the rows say which of two answers is better"),
     }
+    if found.format == "prompt_completion" and "label" in found.mapping:
+        return "kto", "the rows say which answers are good"
     return tasks.get(found.format, ("sft", "the rows say what to answer"))
 
 
