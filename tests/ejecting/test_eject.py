@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.exporting.made import made, metrics, trained, workspace, write_rows
+from tests.encoders import make_bert
+from tests.exporting.made import LABELS, made, metrics, trained, workspace, write_rows
 from tests.tiny import reviews
 from tests.work import nobody_listens
 from workbench import runs
@@ -34,6 +35,7 @@ PLAIN = Prompt(name="plain")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = workspace(tmp_path_factory.mktemp("ejects"))
+    make_bert(folder / "bert")
     write_rows(folder, [{"messages": turns} for turns in CHATS], "chats.jsonl")
     write_rows(folder, [{"text": 3 * one["text"]} for one in reviews(30)], "texts.jsonl")
     return folder
@@ -61,6 +63,7 @@ SESSIONS: dict[str, dict[str, Any]] = {
         "seed": 7,
     },
     "texts": {"prompt": PLAIN, "source": "texts.jsonl", "task": "pretraining", "max_length": 64},
+    "labels": {**LABELS, "method": "full", "learning_rate": 3e-3, "num_train_epochs": 2.0},
 }
 
 

@@ -8,7 +8,7 @@ from tests.tiny import make_tiny_model, reviews
 from tests.work import PROMPT, Listener, nobody_listens
 from workbench import runs
 from workbench.data.sources import open_dataset
-from workbench.inference.model import LoadedModel, load_model
+from workbench.inference.model import LoadedModel, load_model, model_config
 from workbench.session import (
     DatasetSettings,
     GenerationSettings,
@@ -17,8 +17,10 @@ from workbench.session import (
     Session,
     TrainingSettings,
 )
+from workbench.settings.training import ClassificationSettings
 from workbench.training.environment import environment
 from workbench.training.loop import train
+from workbench.training.tasks import head_of
 
 
 def workspace(folder: Path, rows: list[dict[str, Any]] | None = None) -> Path:
@@ -34,7 +36,11 @@ def write_rows(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl
 
 
 def made(
-    prompt: Prompt = PROMPT, source: str = "rows.jsonl", dtype: Any = "float32", **training: Any
+    prompt: Prompt = PROMPT,
+    source: str = "rows.jsonl",
+    dtype: Any = "float32",
+    model: str = "tiny",
+    **training: Any,
 ) -> Session:
     chosen = {
         "task": "sft",
@@ -48,7 +54,7 @@ def made(
         **training,
     }
     return Session(
-        model=ModelSettings(name="tiny", dtype=dtype, device="cpu"),
+        model=ModelSettings(name=model, dtype=dtype, device="cpu"),
         dataset=DatasetSettings(source=source, evaluation_count=5),
         prompts=[prompt],
         generation=GenerationSettings(max_new_tokens=8),
@@ -56,9 +62,21 @@ def made(
     )
 
 
+LABELS = {
+    "prompt": Prompt(name="labels"),
+    "model": "bert",
+    "task": "classification",
+    "classification": ClassificationSettings(
+        problem_type="single_label", labels=["negative", "positive"], class_weights="balanced"
+    ),
+}
+
+
 def trained(folder: Path, name: str, session: Session) -> tuple[runs.Run, LoadedModel]:
     """A run of that name, and the model with what was tuned in memory."""
-    loaded = load_model(session.model, folder, nobody_listens)
+    config = model_config(session.model, folder, nobody_listens)
+    head = head_of(session.training.task, config, session.training)
+    loaded = load_model(session.model, folder, nobody_listens, head)
     data = open_dataset(session.dataset, folder, nobody_listens)
     about = environment(loaded, data)
     about["session"] = str(folder / "sessions" / "made.toml")

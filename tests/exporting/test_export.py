@@ -16,7 +16,8 @@ from huggingface_hub import ModelCard
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from tests.exporting.made import made, trained, workspace
+from tests.encoders import make_bert
+from tests.exporting.made import LABELS, made, trained, workspace
 from tests.work import PROMPT, nobody_listens
 from workbench import runs
 from workbench import session as sessions
@@ -176,6 +177,31 @@ def test_the_card_tells_what_was_done(folder: Path, tuned: dict[str, LoadedModel
     assert f"{next(one for one in lines if 'eval_loss' in one)['eval_loss']:.4f}" in text
     assert "{{ text }} Is it positive or negative?" in text
     assert not any(row in text for row in ("A warm and funny film", "A brisk hack job"))
+
+
+def test_a_classifier_gives_the_same_labels(folder: Path) -> None:
+    make_bert(folder / "bert")
+    snippets, expected = {}, []
+    for method in ("full", "lora"):
+        session = made(**{**LABELS, "method": method, "learning_rate": 3e-3})
+        _, loaded = trained(folder, f"labels-{method}", session)
+        told = export(ask(folder, f"labels-{method}", f"labels/{method}"), nobody_listens)
+        inputs = loaded.tokenizer(ROW["text"], return_tensors="pt")
+        with loaded.answering("tuned"):
+            logits = loaded.model(**inputs).logits[0]
+        expected.append([round(one, 5) for one in logits.tolist()])
+        code = snippet_of(told.path).replace('"…"', repr(ROW["text"]))
+        code = code.replace("print(", "print([round(one, 5) for one in logits.tolist()], ")
+        snippets[str(told.path)] = code
+        config = json.loads((told.path / "config.json").read_text())
+        assert config["id2label"] == {"0": "negative", "1": "positive"}
+        assert ModelCard((told.path / "README.md").read_text()).data.pipeline_tag == (
+            "text-classification"
+        )
+    for said, logits in zip(in_a_fresh_process(snippets, folder), expected, strict=True):
+        given, _, name = said.strip().rpartition(" ")
+        assert json.loads(given) == pytest.approx(logits, abs=2e-5)
+        assert name == ["negative", "positive"][logits.index(max(logits))]
 
 
 def test_markup_in_names_and_prompts_stays_what_it_is(folder: Path) -> None:

@@ -154,6 +154,11 @@ def own_head_of(model: Any) -> Kind:
 
 def dtype_notes(trained: Trained) -> list[str]:
     """What a person should know of the numbers."""
+    if trained.method == "qlora":
+        return [
+            "The adapter was trained over weights in 4 bits and is merged into the model's own, "
+            "which are nearer to what they were: answers may differ a little from the workbench's."
+        ]
     if not trained.is_adapter or trained.dtype == "float32":
         return []
     return [
