@@ -96,10 +96,9 @@ def content(tensor: torch.Tensor) -> int:
     places = torch.arange(min(BLOCK, len(numbers)), device=bits.device, dtype=torch.int64)
     places = places * 2862933555777941757 + 3037000493
     places = ((places ^ (places >> 31)) * -7046029254386353131) | 1
-    sums = [
-        (part * places[: len(part)]).sum()
-        for part in (numbers.split(BLOCK) if len(numbers) else ())
-    ]
+    starts = range(0, len(numbers), BLOCK)
+    parts = (numbers[at : at + BLOCK] for at in starts)
+    sums = [(part * places[: len(part)]).sum() for part in parts]
     total = len(numbers)
     for found in torch.stack(sums).tolist() if sums else ():
         total = (total * 6364136223846793005 + found + 1) % (1 << 64)

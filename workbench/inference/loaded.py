@@ -344,6 +344,9 @@ def prepared(model: Any) -> Any:
             for own in module.modules_to_save.values():
                 own.float()
                 own.register_forward_pre_hook(as_float)
+    for said in ("`past_key_values` is deprecated", "`is_gradient_checkpointing` is deprecated"):
+        # peft says it in the old words, at each pass
+        warnings.filterwarnings("ignore", message=said, category=FutureWarning)
     if model.active_peft_config.peft_type == "PROMPT_TUNING":
         from workbench.inference.prompted import positioned
 

@@ -45,6 +45,6 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, _session: Session | Non
             "float32 for the weights that move, bfloat16 for products: in 16 bits most small steps "
             "are rounded away"
         )
-    if settings.keep_base:
-        reasons.append("the weights from before are kept, to answer beside the tuned ones")
+    kept = "are kept, to answer beside the tuned ones" if settings.keep_base else "are not kept"
+    reasons.append(f"the weights from before {kept}: training.keep_base")
     return Laid(reasons)
