@@ -10,7 +10,7 @@ from pathlib import Path
 from workbench import __version__
 from workbench.parsers.prompts import evaluate, generate, optimize
 from workbench.parsers.rows import data, rows, tokens
-from workbench.parsers.training import eject, export, list_runs, train
+from workbench.parsers.training import eject, export, list_runs, sweep, train
 from workbench.parsers.words import Parser, parser
 from workbench.text import one_line
 
@@ -19,6 +19,7 @@ commands:
   workbench [SESSION]        open a session on the screen (a file, or a starter's name)
   workbench new FILE         make a session from a model and a dataset
   workbench train SESSION    fine-tune without a screen
+  workbench sweep SESSION    search for good settings of a fine-tune
   workbench generate SESSION answer a prompt for a row
   workbench eval SESSION     measure and compare prompts on the evaluation rows
   workbench optimize SESSION search for a better prompt
@@ -166,6 +167,7 @@ def schema(words: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "new": new,
     "train": train,
+    "sweep": sweep,
     "generate": generate,
     "eval": evaluate,
     "optimize": optimize,

@@ -28,6 +28,7 @@ from workbench.protocol import (
     RunEjected,
     RunExported,
     TakenAway,
+    TrainingPlanned,
     Welcome,
 )
 from workbench.text import one_line
@@ -45,6 +46,7 @@ LAST = (
     RunEjected,
     RunExported,
     TakenAway,
+    TrainingPlanned,
     Welcome,
 )
 

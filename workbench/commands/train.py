@@ -8,22 +8,28 @@ from typing import Any
 
 import msgspec
 
-from workbench import runs
+from workbench import presets, runs
 from workbench import session as sessions
-from workbench.commands.client import connected, duration, progress
+from workbench.commands.client import Client, connected, duration, progress
+from workbench.commands.planned import plan_lines
 from workbench.commands.starting import find_session
+from workbench.named import assign
 from workbench.protocol import (
     AnyEvent,
     Done,
     Failed,
     HostLost,
+    Plan,
+    PlanTraining,
     RunStatus,
     StartTraining,
     StopTraining,
     TrainingAdvanced,
     TrainingEnded,
+    TrainingPlanned,
     TrainingStarted,
 )
+from workbench.session import Session
 from workbench.text import one_line
 from workbench.worker.lane import RefusedError
 from workbench.worker.link import LocalLink
@@ -35,11 +41,13 @@ class Report:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.tail: runs.Tail | None = None
+        self.events: runs.Tail | None = None
         self.run = ""  # its folder, once it has begun
 
     def began(self, run: RunStatus) -> None:
         self.run = run.folder
         self.tail = runs.Tail(Path(run.folder) / "metrics.jsonl")
+        self.events = runs.Tail(Path(run.folder) / "events.jsonl")
         self.say({"event": "started", "run": run.name, "folder": run.folder})
         print(one_line(f"Run {run.name} in {run.folder}"), file=sys.stderr)
 
@@ -50,30 +58,103 @@ class Report:
     def read(self, run: RunStatus) -> None:
         for line in self.tail.read() if self.tail else []:
             self.say({"event": "metrics", **line})
-            if not self.as_json and ("eval_loss" in line or line.get("step", 1) % 10 == 0):
+            measured = any(key.startswith("eval_") for key in line)
+            if not self.as_json and (measured or line.get("step", 1) % 10 == 0):
                 print(f"step {line.get('step')}/{run.total_steps}  {figures(line)}", flush=True)
+        for line in self.events.read() if self.events else []:
+            kind = str(line.pop("event", ""))
+            if words := happened(kind, line):
+                self.say({"event": "happened", "kind": kind, **line})
+                print(one_line(words, 300), file=sys.stderr, flush=True)
+
+
+ENDS = ("started", "resumed", "finished", "stopped", "failed", "checkpoint")  # said elsewhere
+
+
+def happened(kind: str, line: dict[str, Any]) -> str:
+    """What an event of the run says, in words; empty where nothing needs to be said."""
+    if kind in ENDS:
+        return ""
+    step = f"step {line['step']}: " if "step" in line else ""
+    if kind == "best" and isinstance(line.get("value"), int | float):
+        return f"{step}the best so far: {line.get('metric')} {line['value']:.4g}"
+    if message := line.get("message"):
+        return f"{step}{message}"
+    if kind == "learning_rate":
+        return f"{step}the learning rate is {line.get('value')} from here on"
+    return f"{step}{kind.replace('_', ' ')}"
 
 
 def figures(line: dict[str, Any]) -> str:
+    """The figures of a metrics line, in words."""
     parts = []
-    for key, name in (("loss", "loss"), ("eval_loss", "evaluation loss")):
-        if key in line:
-            parts.append(f"{name} {line[key]:.4f}")
-    if "learning_rate" in line:
+    if "loss" in line:
+        parts.append(f"loss {line['loss']:.4f}")
+    for key, value in line.items():
+        if key.startswith("eval_") and isinstance(value, int | float):
+            name = key.removeprefix("eval_").replace("_", " ")
+            parts.append(f"evaluation {name} {value:.4f}")
+    if line.get("learning_rate") is not None:
         parts.append(f"learning rate {line['learning_rate']:.2e}")
     if "tokens_per_second" in line:
         parts.append(f"{line['tokens_per_second']:.0f} tokens/s")
+    if "seconds_left" in line:
+        parts.append(f"{duration(line['seconds_left'])} left")
     return "  ".join(parts)
 
 
+def changed(session: Session, preset: str, assignments: list[str]) -> Session:
+    """The session with a preset and, over it, single settings.
+
+    Raises:
+        SessionError: for a setting that is not there or cannot be so.
+    """
+    if preset:
+        session = presets.apply(session, preset, session.training.task)
+    return assign(session, assignments)
+
+
+def plan_of(client: Client, session: Session, path: Path, show: Any) -> Plan:
+    """What the run will take.
+
+    Raises:
+        RefusedError: where that cannot be said at all.
+    """
+    request = PlanTraining(
+        session=session,
+        session_path=str(path.absolute()),
+        folder=str(sessions.workspace(path)),
+    )
+    for event in client.ask(request):
+        show(event)
+        if isinstance(event, TrainingPlanned):
+            return event.plan
+    raise RefusedError("No plan was made; try again.")
+
+
 def train(
-    word: str, *, resume: str, name: str, detach: bool, in_process: bool, as_json: bool
+    word: str,
+    *,
+    assignments: list[str],
+    preset: str,
+    only_plan: bool,
+    resume: str,
+    name: str,
+    detach: bool,
+    in_process: bool,
+    as_json: bool,
 ) -> int:
-    """Start a run and follow it. Returns 0 when it finished or was stopped, 1 when it failed."""
+    """Say what the run will take, start it, and follow it. Returns 0 when it finished or was
+    stopped, 1 when it failed or cannot begin."""
     path, _ = find_session(word)
-    session = sessions.load(path)
+    session = changed(sessions.load(path), preset, assignments)
     if detach and in_process:
         raise RefusedError("--detach needs a worker process: leave out --in-process.")
+    if resume and (assignments or preset or only_plan):
+        raise RefusedError(
+            f"A run goes on as it began: leave out --set, --preset and --plan, or start a new run "
+            f"instead of resuming {resume}."
+        )
     request = StartTraining(
         session=session,
         session_path=str(path.absolute()),
@@ -83,32 +164,56 @@ def train(
     )
     with connected(path, in_process) as client, progress() as show:
         report = Report(as_json)
-        id = client.link.send(request)
-        stopping = False
+        if not resume:
+            plan = plan_of(client, session, path, show)
+            if only_plan:
+                return tell_plan(plan, as_json)
+            if plan.problem:
+                raise RefusedError(plan.problem)
+            report.say({"event": "plan", **msgspec.to_builtins(plan)})
+            print("\n".join(plan_lines(plan)), file=sys.stderr, flush=True)
+        return run(client, request, report, show, detach=detach)
 
-        def stop(*_: Any) -> None:
-            nonlocal stopping
-            if stopping:
-                raise KeyboardInterrupt
-            stopping = True
-            client.link.send(StopTraining())
-            print("Stopping after this step, with a checkpoint …", file=sys.stderr)
 
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGTERM, stop)
-        if isinstance(client.link, LocalLink):
-            signal.signal(signal.SIGHUP, stop)
-        while True:
-            event = client.hear(0.5)  # with a limit, so that a signal is heard
-            if event is None:
-                continue
-            if event.request == id:
-                show(event)
-            if (status := follow(event, id, report)) is not None:
-                return status
-            if detach and isinstance(event, TrainingStarted) and event.request == id:
-                print(one_line(f"Come back to it with: workbench attach {path}"), file=sys.stderr)
-                return 0
+def tell_plan(plan: Plan, as_json: bool) -> int:
+    """A plan on stdout; 1 where the run cannot begin."""
+    if as_json:
+        built = msgspec.to_builtins(plan)
+        print(json.dumps({**built, "memory_total": plan.memory_total}))
+    else:
+        print("\n".join(plan_lines(plan)))
+    return 1 if plan.problem else 0
+
+
+def run(client: Client, request: StartTraining, report: Report, show: Any, *, detach: bool) -> int:
+    """Start a run and follow it to its end."""
+    id = client.link.send(request)
+    stopping = False
+
+    def stop(*_: Any) -> None:
+        nonlocal stopping
+        if stopping:
+            raise KeyboardInterrupt
+        stopping = True
+        client.link.send(StopTraining())
+        print("Stopping after this step, with a checkpoint …", file=sys.stderr)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    if isinstance(client.link, LocalLink):
+        signal.signal(signal.SIGHUP, stop)
+    while True:
+        event = client.hear(0.5)  # with a limit, so that a signal is heard
+        if event is None:
+            continue
+        if event.request == id:
+            show(event)
+        if (status := follow(event, id, report)) is not None:
+            return status
+        if detach and isinstance(event, TrainingStarted) and event.request == id:
+            where = request.session_path
+            print(one_line(f"Come back to it with: workbench attach {where}"), file=sys.stderr)
+            return 0
 
 
 def follow(event: AnyEvent, id: int, report: Report) -> int | None:

@@ -2,7 +2,25 @@
 
 import argparse
 
-from workbench.parsers.words import parser, session_argument
+from workbench.parsers.words import count, parser, session_argument
+
+
+def change_arguments(reader: argparse.ArgumentParser) -> None:
+    reader.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value for a setting of the session, such as training.learning_rate=1e-4; "
+        "may be given several times; the session's file is not changed",
+    )
+    reader.add_argument(
+        "--preset",
+        choices=("quick", "balanced", "best"),
+        default="",
+        help="settings that go together: quick: to see that it works; balanced; best: longer",
+    )
 
 
 def train(words: list[str]) -> int:
@@ -12,6 +30,10 @@ def train(words: list[str]) -> int:
         "checkpoint; if the terminal disappears, it goes on.",
     )
     session_argument(reader)
+    change_arguments(reader)
+    reader.add_argument(
+        "--plan", action="store_true", help="say what the run would take, and do not begin it"
+    )
     reader.add_argument("--resume", metavar="RUN", default="", help="go on with a stopped run")
     reader.add_argument("--name", default="", help="the name of the new run")
     reader.add_argument("--detach", action="store_true", help="return once the run has started")
@@ -22,9 +44,63 @@ def train(words: list[str]) -> int:
 
     return train(
         options.session,
+        assignments=options.assignments,
+        preset=options.preset,
+        only_plan=options.plan,
         resume=options.resume,
         name=options.name,
         detach=options.detach,
+        in_process=options.in_process,
+        as_json=options.json,
+    )
+
+
+def sweep(words: list[str]) -> int:
+    reader = parser(
+        "sweep",
+        "Search for good settings: runs of the session, each with other values. ctrl+c stops after "
+        "the run's step; the same --name goes on.",
+    )
+    session_argument(reader)
+    change_arguments(reader)
+    reader.add_argument("--trials", type=count, metavar="N", help="runs to make")
+    reader.add_argument(
+        "--range",
+        dest="ranges",
+        action="append",
+        default=[],
+        metavar="NAME=VALUES",
+        help="what to try: training.lora_r=8,16,32, or 'training.learning_rate=1e-5..1e-3 log'; "
+        "may be given several times",
+    )
+    reader.add_argument("--method", choices=("tpe", "random", "grid"))
+    reader.add_argument("--metric", help="what decides: eval_loss, or eval_ and a metric")
+    reader.add_argument("--no-prune", action="store_true", help="let runs that are behind go on")
+    reader.add_argument("--seed", type=int, help="another one tries other values")
+    reader.add_argument("--name", default="", help="of a new sweep, or of one to go on with")
+    reader.add_argument("--show", default="", metavar="NAME", help="what a sweep has found")
+    reader.add_argument(
+        "--save-best", action="store_true", help="write the best settings into the session's file"
+    )
+    reader.add_argument("--in-process", action="store_true", help="without a worker process")
+    reader.add_argument("--json", action="store_true", help="JSON on stdout")
+    options = reader.parse_args(words)
+    names = ("trials", "method", "metric", "seed")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if options.no_prune:
+        given["prune"] = False
+    from workbench.commands.sweep import show, sweep
+
+    if options.show:
+        return show(options.session, options.show, options.save_best, options.json)
+    return sweep(
+        options.session,
+        assignments=options.assignments,
+        preset=options.preset,
+        ranges=options.ranges,
+        settings=given,
+        name=options.name,
+        save_best=options.save_best,
         in_process=options.in_process,
         as_json=options.json,
     )

@@ -37,10 +37,12 @@ from workbench.protocol import (
     ModelLoaded,
     OpenDataset,
     Optimize,
+    PlanTraining,
     ProblemsFound,
     PromptRendered,
     ReadRow,
     ReadRows,
+    ReadSweep,
     RenderPrompt,
     RolesShown,
     Row,
@@ -51,13 +53,16 @@ from workbench.protocol import (
     ShowMeasurement,
     ShowRoles,
     Shutdown,
+    StartSweep,
     StartTraining,
     SteerTraining,
     StopTraining,
     SummariseColumns,
+    SweepAdvanced,
     TakeAway,
     TakenAway,
     TokensInspected,
+    TrainingPlanned,
     Versions,
     Welcome,
 )
@@ -66,10 +71,12 @@ from workbench.worker.endpoint_desk import EndpointDesk, is_remote
 from workbench.worker.examples_desk import ExamplesDesk
 from workbench.worker.export_desk import ExportDesk
 from workbench.worker.lane import Job, Lane
+from workbench.worker.plan_desk import PlanDesk
 from workbench.worker.prompt_desk import PromptDesk
 from workbench.worker.results_desk import ResultsDesk
 from workbench.worker.scan_desk import FindDesk, LookDesk
 from workbench.worker.shelf import Shelf
+from workbench.worker.sweeping import SweepDesk
 from workbench.worker.thread import Worker
 from workbench.worker.token_desk import LengthDesk, TokenDesk
 
@@ -97,6 +104,8 @@ SINGLE = (
     TakeAway,
     ExportRun,
     EjectRun,
+    PlanTraining,
+    ReadSweep,
 )
 ANSWERS = (
     DatasetOpened,
@@ -117,7 +126,10 @@ ANSWERS = (
     TakenAway,
     RunExported,
     RunEjected,
+    TrainingPlanned,
+    SweepAdvanced,
 )
+STAYING = (StartTraining, StartSweep)  # what goes on when the one who asked has left
 
 
 class Service:
@@ -148,6 +160,9 @@ class Service:
                 (LoadModel, Generate, Evaluate, JudgePairs, Optimize, StartTraining), self.worker
             ),
             SteerTraining: self.worker,
+            StartSweep: self.worker,
+            ReadSweep: SweepDesk(),
+            PlanTraining: PlanDesk(shelf, self.worker.held),
         }
         for lane in self.all_lanes():
             lane.start()
@@ -171,7 +186,7 @@ class Service:
                 self.listeners.remove(tell)
             jobs = [job for (who, _), job in self.jobs.items() if who == tell]
         for job in jobs:
-            if not isinstance(job.request, StartTraining | LoadModel):
+            if not isinstance(job.request, (*STAYING, LoadModel)):
                 job.stopped.set()
         self.data.forget(tell)
 
@@ -185,7 +200,7 @@ class Service:
     def busy(self) -> bool:
         """Whether there is work that must not be given up when nobody looks."""
         with self.lock:
-            waiting = any(isinstance(job.request, StartTraining) for job in self.jobs.values())
+            waiting = any(isinstance(job.request, STAYING) for job in self.jobs.values())
         return waiting or self.worker.run_status is not None
 
     def submit(self, request: AnyRequest, tell: Tell) -> None:

@@ -26,6 +26,7 @@ from workbench.protocol import (
     ModelLoaded,
     Optimize,
     RunStatus,
+    StartSweep,
     StartTraining,
     SteerTraining,
     Weights,
@@ -36,6 +37,7 @@ from workbench.worker.endpoint_desk import EndpointDesk
 from workbench.worker.heads import own_head, tuned_head
 from workbench.worker.lane import Job, Lane, RefusedError
 from workbench.worker.shelf import Shelf
+from workbench.worker.sweeping import SweepBench
 from workbench.worker.telling import question_of, tell_answers
 from workbench.worker.training import RunBench
 
@@ -73,6 +75,7 @@ class Worker(Lane):
             Optimize: self.bench.optimize,
             StartTraining: self.runs.train,
             SteerTraining: self.runs.steer,
+            StartSweep: SweepBench(self).sweep,
         }
 
     # --- the model -------------------------------------------------------------------------
@@ -117,6 +120,14 @@ class Worker(Lane):
         if model.adapter and model.adapter != self.loaded.settings.adapter:
             self.loaded.load_tuned(model.adapter, folder)
             self.broadcast(ModelLoaded(model=self.loaded.status()))
+
+    def held(self) -> int:
+        """Bytes of the model in memory, which a run does not need beside its own; 0 while one is
+        under way, whose model stays."""
+        if self.loaded is None or self.run_status is not None:
+            return 0
+        tensors = self.loaded.model.parameters()
+        return sum(one.numel() * one.element_size() for one in tensors)
 
     # --- answers ---------------------------------------------------------------------------
 
