@@ -96,7 +96,8 @@ def test_a_run_a_measure_and_an_answer_as_json(
 ) -> None:
     done = workbench("train", "sessions/tiny.toml", "--json", *host)
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert events[0]["event"] == "started"
+    assert [one["event"] for one in events[:2]] == ["plan", "started"]
+    assert events[0]["steps"] == events[-1]["total_steps"]
     assert events[-1]["event"] == "finished"
     losses = [event["loss"] for event in events if "loss" in event]
     assert len(losses) == events[-1]["total_steps"] == events[-1]["step"]

@@ -280,9 +280,22 @@ class TrainingSettings(Section):
             "side by side; one more copy in memory."
         ),
     ] = True
-    logging_steps: Positive = 1
-    eval_steps: Annotated[int, Meta(ge=0, description="0: at the end only.")] = 20
-    save_steps: Annotated[int, Meta(ge=0, description="0: at the end only.")] = 20
+    logging_steps: Annotated[Positive, Meta(description="Steps to a line of metrics.")] = 1
+    eval_steps: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Steps between evaluations, 10 to 200: often enough to see where it turns, "
+            "seldom enough to cost little. 0: at the end only.",
+        ),
+    ] = 20
+    save_steps: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Steps between checkpoints, a multiple of eval_steps. 0: at the end only.",
+        ),
+    ] = 20
     save_total_limit: Annotated[
         Positive, Meta(description="Checkpoints kept beside the best; older ones are deleted.")
     ] = 2
@@ -300,7 +313,10 @@ class TrainingSettings(Section):
     preference: PreferenceSettings = PreferenceSettings()
     reinforcement: ReinforcementSettings = ReinforcementSettings()
     virtual_tokens: VirtualTokenSettings = VirtualTokenSettings()
-    seed: NotNegative = 0
+    seed: Annotated[
+        NotNegative,
+        Meta(description="Of the rows' choice and order, of new weights and of dropout."),
+    ] = 0
 
 
 class SweepSettings(Section):
