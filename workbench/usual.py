@@ -60,7 +60,7 @@ def learning_rate(task: Task, method: Method, parameters: float = 0) -> tuple[Ra
 
 def rows_in_memory(rows: int) -> tuple[int, str]:
     """Rows of a batch, and why. Measured on film reviews: from 1,000 of them batches of 4 learnt
-    more in an epoch than of 8 or 16; from 8,605 batches of 16 learnt as much, in less time."""
+    more in an epoch than of 8 or 16."""
     if rows <= 2000:
         return 4, f"of {rows:,} rows small steps learn the most"
     if rows <= 6000:

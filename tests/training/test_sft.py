@@ -245,3 +245,29 @@ def test_tokens_count_text_without_padding(tiny: LoadedModel, tmp_path: Path) ->
     for line in runs.Tail(run.folder / "metrics.jsonl").read():
         assert set(line) <= set(runs.METRICS)
         assert line["memory_peak"] >= line["memory"] > 0
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_threads_and_attention_are_the_settings_while_it_trains(
+    folder: Path, tmp_path: Path, attention: str
+) -> None:
+    loaded = load_tiny(folder)
+    threads, before = torch.get_num_threads(), loaded.model.config._attn_implementation
+    seen = []
+
+    def serve(_step: int) -> None:
+        seen.append((torch.get_num_threads(), loaded.base.config._attn_implementation))
+
+    fine_tune(
+        loaded,
+        tmp_path,
+        "a",
+        Listener(serve),
+        max_steps=1,
+        threads=2,
+        attn_implementation=attention,
+        packing="off",
+    )
+    assert set(seen) == {(2, attention)}
+    assert torch.get_num_threads() == threads
+    assert loaded.base.config._attn_implementation == before

@@ -25,6 +25,7 @@ from workbench.training import out_of_memory
 from workbench.training.arguments import arguments
 from workbench.training.arranged import arranged
 from workbench.training.checkpoints import has_broken_weights, step_of
+from workbench.training.computing import computing
 from workbench.training.errors import BrokenNumbersError, StopRequested, TrainingError
 from workbench.training.hooks import Hooks
 from workbench.training.methods import Laid, lay, reserve
@@ -103,6 +104,10 @@ class Loop:
             raise StopRequested
 
     def go(self) -> RunState:
+        with computing(self.loaded, self.settings):
+            return self.train()
+
+    def train(self) -> RunState:
         try:
             self.recipe.prepare()
         except StopRequested:

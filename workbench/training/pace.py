@@ -21,8 +21,8 @@ from workbench.session import Session
 LAST = 20  # runs looked at
 SKIPPED = 2  # lines at the beginning of a run: caches are cold
 MOMENT = 0.15  # seconds of a measurement
-# Of what a matrix product alone reaches, a whole step's share: measured with SmolLM2-135M and
-# MiniLM on two cores.
+# Of what a matrix product alone reaches, a whole step's share: a guess for a first run, after which
+# that run's own speed is known.
 SHARE = {"cpu": 0.45}
 SHARE_GPU = 0.35
 

@@ -110,7 +110,9 @@ def attention_of(loaded: LoadedModel) -> str:
 
 def packs_exactly(loaded: LoadedModel) -> bool:
     """Whether the model keeps packed sequences apart: tried once, on a few tokens, which must get
-    the logits that they get alone."""
+    the logits that they get alone. Of an outline without weights it is taken to be so."""
+    if next(loaded.model.parameters()).is_meta:
+        return "position_ids" in loaded.accepts
     known = PACKS.setdefault(base_model(loaded), {})
     attention = attention_of(loaded)
     if attention not in known:
