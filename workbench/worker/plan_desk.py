@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from workbench.protocol import Done, PlanTraining, TrainingPlanned
+from workbench.worker.imports import imported
 from workbench.worker.lane import Job
 from workbench.worker.shelf import GivenUpError, Shelf
 from workbench.worker.tokenizer_lane import LatestLane
@@ -27,6 +28,7 @@ class PlanDesk(LatestLane):
 
         from msgspec.structs import replace
 
+        imported("workbench.training.plan")
         from workbench.training.errors import StopRequested
         from workbench.training.plan import Planner
 

@@ -35,6 +35,7 @@ from workbench.session import ModelSettings
 from workbench.worker.bench import Bench
 from workbench.worker.endpoint_desk import EndpointDesk
 from workbench.worker.heads import own_head, tuned_head
+from workbench.worker.imports import imported
 from workbench.worker.lane import Job, Lane, RefusedError
 from workbench.worker.shelf import Shelf
 from workbench.worker.sweeping import SweepBench
@@ -89,6 +90,7 @@ class Worker(Lane):
     ) -> "LoadedModel":
         """The model asked for, in memory: the one that is there, if it is that one and ends in
         that head."""
+        imported("workbench.inference.model", "workbench.inference.answerers")
         if self.run_status is not None:  # a run's own model answers, adapter and all
             assert self.loaded is not None
             if replace(model, adapter="") != replace(self.loaded.settings, adapter=""):

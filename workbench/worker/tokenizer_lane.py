@@ -6,6 +6,7 @@ from typing import Any
 
 from workbench.protocol import Done
 from workbench.session import ModelSettings
+from workbench.worker.imports import imported
 from workbench.worker.lane import Job, Lane
 
 
@@ -20,6 +21,7 @@ class TokenizerLane(Lane):
     def tokenizer(self, model: ModelSettings, folder: Path, job: Job) -> tuple[Any, int]:
         from msgspec.structs import replace
 
+        imported("workbench.inference.model", "workbench.inference.tokenizer")
         from workbench.inference.loaded import context_length
         from workbench.inference.locate import locate
         from workbench.inference.model import read_config

@@ -21,6 +21,7 @@ from workbench.protocol import (
     TrainingStarted,
 )
 from workbench.session import Session
+from workbench.worker.imports import imported
 from workbench.worker.lane import Job, RefusedError, sentence
 from workbench.worker.output import note, redirected
 
@@ -55,6 +56,7 @@ class RunBench:
         worker = self.worker
         if worker.run_status is not None:
             raise RefusedError(f"{worker.run_status.name} is under way already; stop it first.")
+        imported("workbench.training.loop", "workbench.training.environment")
         from workbench.data.sources import open_dataset
         from workbench.training.environment import environment
         from workbench.training.loop import train
