@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.workspace import ROOT
 from workbench import session as sessions
 from workbench.data.prompting import chat_text, messages
 from workbench.data.sources import open_dataset
@@ -52,6 +53,15 @@ class Asked:
     def accuracy(self, chosen: list[int]) -> float:
         right = [LABELS[one] == row["label"] for one, row in zip(chosen, self.rows, strict=True)]
         return sum(right) / len(right)
+
+
+def made_prompts(rows: int, loaded: LoadedModel) -> Asked:
+    """The same with a few short reviews again and again: for a machine that has no rows."""
+    from tests.tiny import reviews
+
+    made = sessions.load(ROOT / "sessions" / "film-reviews.toml")
+    everything = reviews(EXAMPLES + rows)
+    return Asked(loaded, made.named("label"), everything[EXAMPLES:], everything[:EXAMPLES])
 
 
 def film_prompts(

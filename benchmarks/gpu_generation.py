@@ -1,6 +1,7 @@
 """Tokens a second on a GPU, for many prompts that begin the same: what there is, side by side.
 
     python -m benchmarks.gpu_generation [--model NAME] [--rows 300] [--tokens 64] [--batch 64]
+    python -m benchmarks.gpu_generation --made 1.5  # no model and no rows needed: random weights
 
 batched: `generate` on left-padded batches of whole prompts. compiled: the same with a static cache,
 whose decoding transformers compiles. continuous: `generate_batch` with blocks of the prompt shared;
@@ -29,7 +30,8 @@ prepare_environment()
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
-from benchmarks.film_prompts import Asked, film_prompts
+from benchmarks.film_prompts import Asked, film_prompts, made_prompts
+from benchmarks.made import SIZES, make
 from benchmarks.workspace import film_reviews
 from workbench.inference.answering import Answer
 from workbench.inference.device import describe
@@ -91,6 +93,7 @@ def ended(row: list[int], ends: list[int]) -> list[int]:
 def main() -> None:
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--model", default="smollm2-135m-instruct")
+    reader.add_argument("--made", default="", choices=["", *SIZES])
     reader.add_argument("--rows", type=int, default=300)
     reader.add_argument("--tokens", type=int, default=64)
     reader.add_argument("--batch", type=int, default=64)
@@ -99,11 +102,14 @@ def main() -> None:
     options = reader.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("There is no GPU here; run this on a machine that has one.")
-    with tempfile.TemporaryDirectory() as name:
-        session = film_reviews(Path(name))
-        asked = film_prompts(
-            session, options.rows, options.dtype, 0, model=options.model, device=options.device
-        )
+    if options.made:
+        asked = made_prompts(options.rows, make(options.made, options.device, options.dtype))
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            session = film_reviews(Path(name))
+            asked = film_prompts(
+                session, options.rows, options.dtype, 0, model=options.model, device=options.device
+            )
     loaded, settings = asked.loaded, GenerationSettings(max_new_tokens=options.tokens)
     static = configuration(loaded, settings)
     static.cache_implementation = "static"

@@ -1,6 +1,7 @@
 """Batches without padding, what rows begin with computed once: the same losses and gradients."""
 
 import random
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from workbench.training.arranged import arranged
 from workbench.training.completion import attention_for, collator_for, has_dropout, loss_of
 from workbench.training.flat import FlatCollator, Layout, alike
 from workbench.training.fused_loss import fused_cross_entropy
+from workbench.training.methods import lay
 
 FLAT = {"llama", "qwen3", "gpt2", "gptj", "mistral", "gemma3_text", "deepseek_v3"}
 DRAWN = random.Random(1)
@@ -176,7 +178,7 @@ def test_many_logits_are_never_all_held(monkeypatch: pytest.MonkeyPatch) -> None
     loaded.model.get_output_embeddings().register_forward_hook(
         lambda _module, _given, found: shapes.append(found.shape)
     )
-    assert losses.plain_head(loaded)
+    assert isinstance(collator_for(loaded, TrainingSettings(), 32), FlatCollator)
     shapes.clear()
     monkeypatch.setattr(losses, "LARGE", 1)
     batch = FlatCollator()(rows)
@@ -202,3 +204,36 @@ def test_activations_computed_anew_change_no_gradient() -> None:
         found.append(gradients(loaded.model))
         assert not loaded.model.is_activation_checkpointing
     assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"method": "rslora"}, {"method": "dora"}])
+def test_lora_in_fewer_passes_gives_the_same_losses_and_gradients(
+    settings: dict[str, Any], mixed: bool
+) -> None:
+    loaded = load_kind("llama")
+    if mixed:
+        loaded.model.bfloat16()
+        loaded.dtype = torch.bfloat16
+    made = TrainingSettings(**settings)
+    lay(loaded, made)
+    for name, one in loaded.model.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(one, std=0.05)
+    batch = FlatCollator()(BATCHES["of all lengths"])
+    loaded.model.train()
+    found = []
+    for around in (nullcontext(), arranged(loaded, made)):
+        with around:
+            with attention_for(loaded, batch):
+                loss = loss_of(loaded.model, batch, loaded)
+                loss.backward()
+            with loaded.answering("base"):
+                base = loaded.model(torch.tensor([[5, 6, 7]])).logits
+        found.append((loss.detach(), gradients(loaded.model), base))
+    (plain, reference, base), (fast, slopes, again) = found
+    near = 2e-2 if mixed else 1e-5
+    assert fast.item() == pytest.approx(plain.item(), rel=near)
+    assert float((slopes - reference).norm() / reference.norm()) < 3 * near
+    assert torch.equal(base, again)
+    assert not any("forward" in vars(one) for one in loaded.model.modules())

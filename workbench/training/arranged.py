@@ -1,4 +1,4 @@
-"""A model arranged for a run: what it keeps for the backward pass, and whether it is compiled."""
+"""A model arranged for a run: what it keeps for the backward pass, and how it is computed."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,12 +8,14 @@ from workbench.inference.model import LoadedModel
 from workbench.inference.states import base_model
 from workbench.session import TrainingSettings
 from workbench.training.errors import TrainingError
+from workbench.training.fast_lora import fast_lora
 from workbench.training.methods.layers import blocks
 
 
 @contextmanager
 def arranged(loaded: LoadedModel, settings: TrainingSettings) -> Iterator[None]:
-    """Inside, the model checkpoints activations and is compiled as the settings say.
+    """Inside, the model checkpoints activations and is compiled as the settings say, and LoRA is
+    computed in fewer passes.
 
     Each of its layers is compiled by itself: all are alike, so it takes the time of one.
 
@@ -32,7 +34,8 @@ def arranged(loaded: LoadedModel, settings: TrainingSettings) -> Iterator[None]:
     for layer in compiled:
         layer.compile(dynamic=True)
     try:
-        yield
+        with fast_lora(loaded.model):
+            yield
     finally:
         if settings.activation_checkpointing:
             model.activation_checkpointing_disable()

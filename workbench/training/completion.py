@@ -16,7 +16,7 @@ from workbench.settings import TrainingSettings
 from workbench.training.collator import LeftCollator
 from workbench.training.flat import FlatCollator
 from workbench.training.flat_attention import flat, flat_works
-from workbench.training.losses import flat_loss, mixed_precision, summed_loss
+from workbench.training.losses import flat_loss, mixed_precision, plain_head, summed_loss
 from workbench.training.recipe import Recipe
 from workbench.training.recorder import Recorder
 from workbench.training.trainer import Watched
@@ -89,6 +89,7 @@ def collator_for(loaded: LoadedModel, settings: TrainingSettings, longest: int) 
     all rows."""
     if settings.packing == "off" or longest > abilities(loaded).limit or not flat_works(loaded):
         return LeftCollator(loaded.pad_token)
+    plain_head(loaded)  # tried now, by the model's own attention
     return FlatCollator(share=not has_dropout(loaded))
 
 

@@ -76,6 +76,9 @@ def attend(  # noqa: PLR0917
     if unknown or layout is None or query.shape[0] != 1 or query.shape[2] != key.shape[2]:
         raise NotSharedError(f"its attention has {', '.join(unknown) or 'no layout'}")
     scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
+    if torch.is_autocast_enabled(query.device.type):
+        dtype = torch.get_autocast_dtype(query.device.type)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if by_flash_can(query, value) and not dropout:
         return by_flash(query[0], key[0], value[0], layout.stretches, scale)[None], None
     return in_groups(query, key, value, layout, scale, dropout), None
