@@ -54,6 +54,11 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     yield
     monkeypatch.setenv("WORKBENCH_STATE", str(tmp_path / "state"))
+    end_hosts()
+
+
+def end_hosts() -> None:
+    """Kill the hosts of the state folder that is set now."""
     for _, about in living():
         with suppress(ProcessLookupError):
             os.kill(about["pid"], signal.SIGKILL)

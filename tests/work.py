@@ -1,7 +1,9 @@
 """What tests of answers and of fine-tuning share: a tiny model in memory, rows, and a run."""
 
+import gc
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,18 @@ PROMPT = Prompt(
     template="{{ text }} Is it positive or negative?",
     completion="{{ label }}",
 )
+
+
+@cache
+def keep_libraries() -> None:
+    """What the libraries hold is not searched for garbage at each run: a Trainer collects garbage
+    three times a run, for which all objects of torch and transformers are walked over, more than
+    half of a tiny run's time."""
+    import peft  # noqa: F401
+    import transformers.trainer  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 def nobody_listens(*_news: Any) -> None:

@@ -1,6 +1,8 @@
 """A line to a Worker, in either host."""
 
+import os
 import queue
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,8 +12,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.conftest import end_hosts
+from tests.work import keep_libraries
 from workbench import session as sessions
-from workbench.protocol import AnyEvent, AnyRequest, Done, Failed, HostLost, StartTraining
+from workbench.protocol import (
+    AnyEvent,
+    AnyRequest,
+    Done,
+    Failed,
+    Hello,
+    HostLost,
+    StartTraining,
+    Welcome,
+)
 from workbench.session import Session
 from workbench.worker.link import HostLink, LocalLink
 
@@ -71,14 +84,27 @@ class Line:
         )
 
 
+@pytest.fixture(scope="package", autouse=True)
+def libraries_are_no_garbage() -> None:
+    keep_libraries()
+
+
+@pytest.fixture
+def tiny_model(tiny_model: Path, tmp_path: Path) -> Path:
+    """Under a name of the test's own, so that no Worker has it in memory from another test."""
+    (tmp_path / "model").symlink_to(tiny_model)
+    return tmp_path / "model"
+
+
 @pytest.fixture
 def open_line(session: Session, tmp_path: Path) -> Iterator[Callable[..., Line]]:
+    """Opens lines to a host of the test's own, or to a Worker in this process."""
     lines: list[Line] = []
 
-    def open_it(host: str = "host") -> Line:
+    def open_it(host: str = "host", of: Path | None = None) -> Line:
         path = tmp_path / "sessions" / "tiny.toml"
         assert sessions.load(path) == session
-        link = HostLink(path) if host == "host" else LocalLink(path)
+        link = HostLink(of or path) if host == "host" else LocalLink(path)
         line = Line(link, path)
         link.start(line.new.put)
         lines.append(line)
@@ -89,7 +115,32 @@ def open_line(session: Session, tmp_path: Path) -> Iterator[Callable[..., Line]]
         line.link.close()
 
 
+@pytest.fixture(scope="package")
+def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a host that tests use one after another: it imports torch once for all."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "sessions").mkdir()
+    yield folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_STATE", str(folder / "state"))
+        end_hosts()
+
+
 @pytest.fixture(params=["host", "in-process"])
-def line(request: pytest.FixtureRequest, open_line: Callable[..., Line]) -> Line:
-    """Each test that takes this runs against both hosts."""
-    return open_line(request.param)
+def line(
+    request: pytest.FixtureRequest,
+    open_line: Callable[..., Line],
+    shared_host: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Line]:
+    """Each test that takes this runs against both hosts; its folder and its model are its own."""
+    if request.param == "in-process":
+        yield open_line("in-process")
+        return
+    monkeypatch.setenv("WORKBENCH_STATE", str(shared_host / "state"))
+    monkeypatch.setenv("WORKBENCH_LINGER", "300")
+    line = open_line("host", of=shared_host / "sessions" / "shared.toml")
+    yield line
+    for about in line.ask(Hello(), last=Welcome):
+        if isinstance(about, Welcome) and about.run is not None:  # of a test that failed
+            os.kill(about.pid, signal.SIGKILL)

@@ -241,7 +241,7 @@ def test_looking_at_data_and_prompts_does_not_wait_for_a_run(line: Line, session
 
 
 def test_a_stopped_run_resumes_from_its_checkpoint(line: Line, session: Session) -> None:
-    line.start_training(session, num_train_epochs=4)
+    line.start_training(session, num_train_epochs=8, eval_steps=0, save_steps=0)
     line.until(lambda event: isinstance(event, TrainingAdvanced) and event.run.step >= 7)
     line.send(StopTraining())
     stopped = line.wait_for(TrainingEnded)
