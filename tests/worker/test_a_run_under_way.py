@@ -136,9 +136,15 @@ def test_a_host_that_is_killed_in_a_run_loses_nothing(
     line.send(replace(request, run="part"))
     reached(line, 5)
     os.kill(welcome.pid, signal.SIGKILL)
-    line.wait_for(HostLost)
+    lost = line.wait_for(HostLost)
+    assert lost.restarted
+    assert "killed" in lost.message
+    (anew,) = line.ask(Hello(), last=Welcome)
+    assert anew.pid != welcome.pid
+    assert anew.run is None
     part = line.folder / "runs" / "part"
     assert runs.status(part).state == "interrupted"
+    assert (runs.last_checkpoint(part) or (0,))[0] >= 2
     line.send(replace(request, run="part", resume=True))
     line.until(lambda event: isinstance(event, TrainingEnded | Failed))
     assert runs.status(part).state == "finished"
