@@ -62,8 +62,11 @@ class Running(Measuring):
         sheet = TrainScreen(self)
 
         async def start(answer: str | None) -> None:
-            if answer == "start":
-                self.change(sheet.session)
+            changed = sheet.session != self.session
+            self.change(sheet.session)
+            if answer != "start" and changed:
+                self.tell("The settings are kept; F7 shows them and starts the run.")
+            elif answer == "start":
                 self.watching.start(self.session)
                 await self.monitor_pane.look("curves")
                 self.action_pane("monitor")

@@ -50,6 +50,21 @@ class SettingsScreen(Sheet):
         """The settings that are shown."""
         return keys(self.session, self.roots)
 
+    def grouped(self) -> list[tuple[str, list[Key]]]:
+        """The settings, in the order of `keys`, under a title each few of them."""
+        found: list[tuple[str, list[Key]]] = []
+        head: Key = ()
+        for key in self.keys:
+            if key[:-1] != head or not found:
+                head = key[:-1]
+                words = " · ".join(part.replace("_", " ") for part in head).capitalize()
+                found.append((words, []))
+            found[-1][1].append(key)
+        return found
+
+    def line(self, key: Key) -> Content:
+        return Content.assemble(f"  {key[-1]:<30} ", (self.words(key), "bold"))
+
     def option_of(self, key: Key) -> str:
         """The id of a setting's line."""
         return str(self.keys.index(key))
@@ -60,16 +75,13 @@ class SettingsScreen(Sheet):
         before = self.key
         self.keys = self.wanted()
         choices.clear_options()
-        head: Key = ()
-        for index, key in enumerate(self.keys):
-            if key[:-1] != head:
-                head = key[:-1]
-                words = " · ".join(part.replace("_", " ") for part in head).capitalize()
-                choices.add_option(
-                    Option(Content.styled(one_line(words, 60), "$primary bold"), disabled=True)
-                )
-            line = Content.assemble(f"  {key[-1]:<30} ", (self.words(key), "bold"))
-            choices.add_option(Option(line, id=str(index)))
+        number = 0
+        for title, group in self.grouped():
+            heading = Content.styled(one_line(title, 60), "$primary bold")
+            choices.add_option(Option(heading, disabled=True))
+            for key in group:
+                choices.add_option(Option(self.line(key), id=str(number)))
+                number += 1
         at = before if before in self.keys else self.keys[0]
         choices.highlighted = choices.get_option_index(self.option_of(at))
 
@@ -98,6 +110,7 @@ class SettingsScreen(Sheet):
             found = value(self.session, self.key)
             text = "" if may_be_missing(self.key) else literal(shown(found))
             self.query_one(Field).value = text
+        self.query_one(Field).display = bool(self.key)
         self.query_one(Text).redraw()
 
     def on_option_list_option_selected(self) -> None:

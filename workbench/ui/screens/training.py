@@ -24,36 +24,40 @@ from workbench.protocol import (
 )
 from workbench.session import Session
 from workbench.text import one_line
+from workbench.ui.run_settings import goal_words, grouped, meaning
 from workbench.ui.screens.settings import SettingsScreen
 from workbench.ui.screens.sheet import Text
 from workbench.ui.setting import Key
 from workbench.ui.views.plan import plan_lines
 from workbench.ui.views.record import progress_lines
 from workbench.ui.widgets.field import Choices, Field
-from workbench.ui.widgets.lines import Line, Lines, wrap
+from workbench.ui.widgets.lines import Line, Lines, cells, clip, pad, wrap
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
 
 WAIT = 0.5  # seconds after the last change before a plan is asked for
 WIDE = 100  # cells from which on the plan stands beside the settings
+ROOMY = 30  # lines from which on presets are described
 START = "start"
 
 
 class TrainScreen(SettingsScreen):
     """The result is "start" where the run in `session` is to begin."""
 
-    HINT = "enter starts or changes · ← → next value · 1 2 3 presets · a all settings · esc"
+    HINT = "enter · ← → next value · 1 2 3 presets · a all · tab the plan · esc"
     DEFAULT_CSS = """
     TrainScreen > #sheet { width: 95%; max-width: 150; height: 90%; }
-    TrainScreen #settings-side { width: 1fr; }
+    TrainScreen #settings-side { width: 1fr; padding: 0 1 0 0; }
     TrainScreen #plan { width: 1fr; border-left: solid $frame; padding: 0 0 0 1; height: 1fr;
         overflow-x: hidden; }
     TrainScreen #plan:focus { border-left: solid $primary; }
     TrainScreen.narrow Horizontal { layout: vertical; }
-    TrainScreen.narrow #settings-side { height: 3fr; width: 100%; }
+    TrainScreen.narrow > #sheet { width: 100%; height: 100%; }
+    TrainScreen.narrow #settings-side { height: 3fr; width: 100%; min-height: 6; padding: 0; }
     TrainScreen.narrow #plan { height: 2fr; width: 100%; border-left: none;
         border-top: solid $frame; padding: 0; }
+    TrainScreen.narrow #plan:focus { height: 9fr; border-left: none; border-top: solid $primary; }
     """
     BINDINGS = [
         Binding("1", "preset(0)", show=False),
@@ -103,14 +107,23 @@ class TrainScreen(SettingsScreen):
         return self.plan.task if named == "auto" and self.plan else named
 
     def wanted(self) -> list[Key]:
-        keys = super().wanted()
-        if self.all:
-            return keys
-        relevant = presets.relevant(self.session, self.goal)
-        return [key for key in keys if ".".join(key) in relevant]
+        keys = [key for key in super().wanted() if len(key) > 1]
+        if not self.all:
+            relevant = presets.relevant(self.session, self.goal)
+            keys = [key for key in keys if ".".join(key) in relevant]
+        return [key for _, group in grouped(keys) for key in group]
+
+    def grouped(self) -> list[tuple[str, list[Key]]]:
+        return grouped(self.keys)
+
+    def line(self, key: Key) -> Content:
+        meant = "" if self.chosen(key) else meaning(self.session, key)
+        said = "" if meant and self.words(key) == "–" else self.words(key)
+        gap = "  " if said and meant else ""
+        return Content.assemble(f"  {key[-1]:<28} ", (said, "bold"), gap, (meant, "$quiet"))
 
     def fill(self) -> None:
-        """The start comes first, then the presets' names, then the settings."""
+        """The start comes first, then the settings."""
         choices = self.query_one(Choices)
         started = choices.highlighted in (None, 0)
         super().fill()
@@ -125,23 +138,28 @@ class TrainScreen(SettingsScreen):
 
     def words(self, key: Key) -> str:
         """A value; where it was left to the program, what it chose."""
-        name = ".".join(key)
-        chosen = (
-            [one.value for one in self.plan.choices if one.setting == name] if self.plan else []
-        )
-        return " → ".join([super().words(key), *chosen[:1]])
+        return " → ".join([super().words(key), *self.chosen(key)])
+
+    def chosen(self, key: Key) -> list[str]:
+        """What the plan chose for a setting that was left to it."""
+        name, choices = ".".join(key), self.plan.choices if self.plan else []
+        return [one.value for one in choices if one.setting == name][:1]
 
     def action_preset(self, number: int) -> None:
         if self.query_one(Field).has_focus:
             return
         preset = presets.PRESETS[number]
+        self.session = self.as_preset(preset.name)
+        self.problem = ""
+        self.fill()
+        self.query_one("#about", Text).redraw()
+        self.bench.tell(f"{preset.title}: {preset.words}")
+
+    def as_preset(self, name: str) -> Session:
         parameters = self.plan.parameters if self.plan else 0
         opened = self.bench.browsing.opened
         rows = (opened.used or opened.rows) if opened else 0
-        self.session = presets.apply(self.session, preset.name, self.goal, parameters, rows)
-        self.problem = ""
-        self.fill()
-        self.bench.tell(f"{preset.title}: {preset.words}")
+        return presets.apply(self.session, name, self.goal, parameters, rows)
 
     def action_all(self) -> None:
         """Show every setting of a run, or only those that matter for this one."""
@@ -150,12 +168,16 @@ class TrainScreen(SettingsScreen):
             self.fill()
 
     def action_start(self) -> None:
+        """Begin, unless the plan of these very settings says why that is impossible."""
+        if self.plan and self.plan.problem and self.session == self.planned and self.request < 0:
+            self.bench.tell(self.plan.problem, "warning")
+            return
         self.dismiss("start")
 
     def on_option_list_option_selected(self) -> None:
         option = self.query_one(Choices).highlighted_option
         if option is not None and option.id == START:
-            self.dismiss("start")
+            self.action_start()
         else:
             super().on_option_list_option_selected()
 
@@ -163,13 +185,27 @@ class TrainScreen(SettingsScreen):
         lines = super().describe(width)
         name = ".".join(self.key) if self.key else ""
         if not name:
-            names = " · ".join(
-                f"{number} {one.title}" for number, one in enumerate(presets.PRESETS, 1)
-            )
-            lines = [[("─" * width, "frame")], *wrap(f"Presets: {names}.", width, "quiet")]
+            lines = [[("─" * width, "frame")], *self.preset_lines(width)]
         for setting, words in presets.advice_on(self.session, self.goal):
             if not name or setting == name:
                 lines += wrap(f"! {words}", width, "warn")
+        return lines
+
+    def preset_lines(self, width: int) -> list[Line]:
+        """Each preset with what it is for; where there is little room, their names."""
+        names: list[Line] = []
+        for number, one in enumerate(presets.PRESETS, 1):
+            here = " ✓" if self.as_preset(one.name) == self.session else "  "
+            names.append([(f"{number} ", "key"), (one.title, "strong"), (here, "good")])
+        if self.size.height < ROOMY:
+            return [clip([("presets ", "quiet"), *(span for one in names for span in one)], width)]
+        lines: list[Line] = []
+        left = max(cells(name) for name in names) + 1
+        for name, one in zip(names, presets.PRESETS, strict=True):
+            words = wrap(one.words, width - left, "quiet")
+            lines += [
+                [*pad([] if index else name, left), *line] for index, line in enumerate(words)
+            ]
         return lines
 
     # --- the plan ----------------------------------------------------------------------------
@@ -211,15 +247,12 @@ class TrainScreen(SettingsScreen):
 
     def draw_aim(self, width: int) -> list[Line]:
         """What is learnt from which rows."""
-        name, native = (
-            one_line(self.session.prompt().name, 40),
-            self.bench.browsing.recognising.native,
-        )
-        what = f"with the wording “{name}”: the model learns to give its answer"
-        if native:
-            what = f"whose rows are examples by themselves ({native})"
-        lines = wrap(f"On {one_line(self.session.dataset.source, 60)}, {what}.", width, "quiet")
-        if not self.session.prompt().completion and not native:
+        native = self.bench.browsing.recognising.native
+        prompt = self.session.prompt()
+        source = one_line(self.session.dataset.source, 60)
+        wording = "" if native else one_line(prompt.name, 40)
+        lines = wrap(goal_words(self.goal, source, wording), width, "quiet")
+        if not prompt.completion and not native and self.goal in ("auto", "sft"):
             lines += wrap("This wording has no answer to learn yet (F3).", width, "warn")
         return [*lines, []]
 

@@ -12,6 +12,13 @@ def plan_lines(plan: Plan, width: int) -> list[Line]:
     lines: list[Line] = []
     if plan.problem:
         lines += [*wrap(plan.problem, width, "bad"), []]
+    lines += [*summary(plan, width), []]
+    for words in plan.advice:
+        lines += wrap(f"! {words}", width, "warn")
+    for words in plan.badges:
+        lines += wrap(f"◇ {words}", width, "warn")
+    if plan.advice or plan.badges:
+        lines.append([])
     lines += [
         clip(
             [(f"{plan.task} · {plan.method}", "title"), (f"  {one_line(plan.model, 60)}", "text")],
@@ -23,16 +30,31 @@ def plan_lines(plan: Plan, width: int) -> list[Line]:
     ]
     if plan.memory:
         lines += [[], *memory_lines(plan, width)]
-    for words in plan.advice:
-        lines += wrap(f"! {words}", width, "warn")
-    for words in plan.badges:
-        lines += wrap(f"◇ {words}", width, "warn")
     if plan.choices:
         lines += [[], [("Chosen for you", "title")]]
         for one in plan.choices:
             name = one.setting.removeprefix("training.")
             lines += wrap(f"{name} {one.value}: {one.why}", width, "quiet")
     return lines
+
+
+def summary(plan: Plan, width: int) -> list[Line]:
+    """In one line: how long, how many steps, and whether it fits."""
+    parts = []
+    if plan.seconds >= 0:
+        parts.append(f"about {duration(plan.seconds)}")
+    if plan.steps >= 0:
+        parts.append(plural(plan.steps, "step"))
+    if plan.memory:
+        free = f" of {size(plan.memory_free)} free" if plan.memory_free >= 0 else ""
+        parts.append(size(plan.memory_total) + free)
+    if plan.problem or not plan.fits:
+        sign, ink = "✗ it does not fit", "bad"
+        if plan.fits:
+            sign = "✗ it cannot begin"
+    else:
+        sign, ink = "✓", "good"
+    return [clip([(f"{sign}  ", ink), (" · ".join(parts), "strong")], width)]
 
 
 def sizes(plan: Plan) -> str:
