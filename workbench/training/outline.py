@@ -44,6 +44,8 @@ def outline(
     try:
         with torch.device("meta"):
             model = made(config, head, settings.trust_remote_code)
+        if hasattr(model, "tie_weights"):  # left out while another thread loads a model
+            model.tie_weights()
         if not hasattr(model, "generation_config"):
             model.generation_config = None
         found = LoadedModel(settings, model.to(dtype), tokenizer, why, head)
