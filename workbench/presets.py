@@ -328,14 +328,16 @@ def of_steps(settings: TrainingSettings, rows: int) -> Found:
         found.append(("max_steps", "0 counts as -1: the epochs say how many steps there are."))
     total = steps(settings, rows)
     warmup = settings.warmup_steps
-    if warmup >= 1 and total and warmup >= total:
-        found.append(
-            (
-                "warmup_steps",
-                f"All {total:,} steps are warmup: the learning rate is never reached; set it to "
-                "0.03, a share of the steps.",
-            )
+    warming = math.ceil(warmup * total) if warmup < 1 else int(warmup)  # as transformers counts
+    if warming and 0 < total <= warming and settings.lr_scheduler_type != "constant":
+        words = (
+            f"All {total:,} steps are warmup: the learning rate is never reached; set it to 0.03, "
+            "a share of the steps."
+            if total > 1
+            else "The only step is warmup, with a learning rate of 0: nothing is learnt; set it "
+            "to 0."
         )
+        found.append(("warmup_steps", words))
     elif 0.5 < warmup < 1:
         found.append(("warmup_steps", f"{warmup:.0%} of all steps are warmup; usual is 3 to 10 %."))
     a_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps

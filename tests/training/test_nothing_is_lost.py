@@ -322,6 +322,26 @@ def test_a_kill_between_a_checkpoint_and_its_being_called_the_best_loses_nothing
     assert events(run.folder, "best")[0]["step"] == 3
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_a_kill_after_the_last_step_brings_no_step_more(
+    tiny: LoadedModel, tmp_path: Path, early: bool
+) -> None:
+    settings = {"max_steps": 4, "save_steps": 2, "eval_steps": 1, "evaluation_rows": 4}
+    if early:  # at step 2: nothing is that much better
+        settings |= {"early_stopping_patience": 1, "early_stopping_threshold": 99.0}
+    run = fine_tune(tiny, tmp_path, "a", **settings)
+    (finished,) = events(run.folder, "finished")
+    assert finished["step"] == (2 if early else 4)
+    steps = lines(run, "metrics", "step")
+    written = (run.folder / "events.jsonl").read_text().splitlines(keepends=True)
+    kept = [one for one in written if json.loads(one)["event"] != "finished"]
+    (run.folder / "events.jsonl").write_text("".join(kept))
+    again = resume(tiny, run.folder, sessions.load(run.folder / "session.toml"))
+    assert lines(again, "metrics", "step") == steps
+    (said,) = events(run.folder, "finished")
+    assert (said["step"], said.get("message")) == (finished["step"], finished.get("message"))
+
+
 def test_lines_of_lost_steps_are_taken_back_and_the_persons_own_answers_stay(
     tmp_path: Path,
 ) -> None:

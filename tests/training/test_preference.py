@@ -323,6 +323,12 @@ def test_texts_and_turns_are_the_same_rows(folder: Path, tmp_path: Path) -> None
     [
         ("dpo", [{"text": "One."}, {"text": "Two."}], {}, "chosen and a rejected answer"),
         ("kto", [{"prompt": "A", "completion": "b"}], {}, "dataset.mapping.label"),
+        (
+            "kto",
+            [{"prompt": "A", "completion": "b", "label": True}] * 3,
+            {},
+            "3 answers were found good",
+        ),
         ("orpo", [{**ROWS[0], "rejected": ROWS[0]["chosen"]}], {}, "both answers are equal"),
         ("dpo", ROWS[:2], {"max_length": 8}, "training.max_length"),
         ("kto", ROWS[:2], {"per_device_train_batch_size": 1}, "2 or more"),

@@ -251,19 +251,21 @@ def test_a_stopped_run_resumes_from_its_checkpoint(line: Line, session: Session)
     assert step == stopped.run.step >= 7
     path = folder / "session.toml"
     path.write_text(path.read_text().replace("max_steps = -1", f"max_steps = {step + 3}"))
-    line.send(
-        StartTraining(
-            session=session,
-            session_path=str(line.path),
-            folder=str(line.folder),
-            run=stopped.run.name,
-            resume=True,
-        )
+    resumed = StartTraining(
+        session=session,
+        session_path=str(line.path),
+        folder=str(line.folder),
+        run=stopped.run.name,
+        resume=True,
     )
+    line.send(resumed)
     ended = line.wait_for(TrainingEnded)
     assert (ended.run.state, ended.run.step) == ("finished", step + 3)
     steps = [one["step"] for one in runs.Tail(folder / "metrics.jsonl").read() if "loss" in one]
     assert steps == list(range(1, step + 4))
+    refused = line.ask(resumed)[-1]
+    assert isinstance(refused, Failed)
+    assert "nothing to resume" in refused.message
 
 
 def test_a_second_run_is_refused_while_one_is_under_way(line: Line, session: Session) -> None:

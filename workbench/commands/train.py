@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,13 @@ from workbench.worker.link import LocalLink
 
 
 class Report:
-    """Says on stderr how the run goes, and on stdout, if asked, each metrics line as JSON."""
+    """Says on stderr how the run goes, and on stdout, if asked, each metrics line as JSON.
 
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
+    Of a run that goes on, what was written before `since` is not said again.
+    """
+
+    def __init__(self, as_json: bool, since: float = 0.0) -> None:
+        self.as_json, self.since = as_json, since
         self.tail: runs.Tail | None = None
         self.events: runs.Tail | None = None
         self.run = ""  # its folder, once it has begun
@@ -51,17 +55,28 @@ class Report:
         self.say({"event": "started", "run": run.name, "folder": run.folder})
         print(one_line(f"Run {run.name} in {run.folder}"), file=sys.stderr)
 
+    def how_to_go_on(self) -> str:
+        """What to do where the worker was lost."""
+        if not self.run or runs.last_checkpoint(Path(self.run)) is None:
+            return "There is no checkpoint yet: start the run again."
+        name = one_line(Path(self.run).name)
+        return f"Go on from the last checkpoint with: workbench train SESSION --resume {name}"
+
     def say(self, line: dict[str, Any]) -> None:
         if self.as_json:
             print(json.dumps(line), flush=True)
 
+    def new(self, tail: runs.Tail | None) -> list[dict[str, Any]]:
+        lines = tail.read() if tail else []
+        return [line for line in lines if float(line.get("time") or 0) >= self.since]
+
     def read(self, run: RunStatus) -> None:
-        for line in self.tail.read() if self.tail else []:
+        for line in self.new(self.tail):
             self.say({"event": "metrics", **line})
             measured = any(key.startswith("eval_") for key in line)
             if not self.as_json and (measured or line.get("step", 1) % 10 == 0):
                 print(f"step {line.get('step')}/{run.total_steps}  {figures(line)}", flush=True)
-        for line in self.events.read() if self.events else []:
+        for line in self.new(self.events):
             kind = str(line.pop("event", ""))
             if words := happened(kind, line):
                 self.say({"event": "happened", "kind": kind, **line})
@@ -163,7 +178,7 @@ def train(
         resume=bool(resume),
     )
     with connected(path, in_process) as client, progress() as show:
-        report = Report(as_json)
+        report = Report(as_json, time.time() if resume else 0.0)
         if not resume:
             plan = plan_of(client, session, path, show)
             if only_plan:
@@ -240,7 +255,7 @@ def follow(event: AnyEvent, id: int, report: Report) -> int | None:
         case Done(request=request) if request == id:
             return 0
         case HostLost(message=message):
-            raise RefusedError(f"{message} The run can be resumed: workbench train --resume RUN")
+            raise RefusedError(f"{message} {report.how_to_go_on()}")
     return None
 
 

@@ -50,6 +50,16 @@ class ThumbsUpAndDown(Preference):
                 "training.per_device_train_batch_size to 2 or more."
             )
 
+    def check_kinds(self) -> None:
+        """Not part of `prepare`: a plan prepares some of the rows, which may be of one kind."""
+        good, count = sum(self.examples.good), len(self.examples)
+        if good in (0, count):
+            raise TrainingError(
+                f"All {count:,} answers were found {'good' if good else 'bad'}, and kto learns "
+                "from both kinds: choose other rows (training.rows, dataset.split) or the label's "
+                "column in dataset.mapping, or learn good answers with training.task sft."
+            )
+
     def rows(self, selection: Any, indices: Sequence[int], encoder: Encoder, pause: Pause) -> Any:
         made = prepare_judged(selection, indices, encoder, pause=pause)
         made.shuffled(self.settings.seed)
@@ -65,6 +75,7 @@ class ThumbsUpAndDown(Preference):
 
     def trainer(self, args: TrainingArguments, recorder: Recorder) -> "ThumbTrainer":
         self.check_batch()  # memory may have run out since
+        self.check_kinds()
         made = ThumbTrainer(self, args, recorder)
         if not self.loaded.has_adapter:
             made.refer_beforehand()

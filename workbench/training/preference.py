@@ -20,7 +20,7 @@ from workbench.training.answered import padded
 from workbench.training.borrowed import Borrowed, mean, pad_token, preferred, usual
 from workbench.training.errors import TrainingError
 from workbench.training.examples import choose_rows
-from workbench.training.pairs import Pause, prepare_pairs
+from workbench.training.pairs import TOO_LONG, Pause, prepare_pairs
 from workbench.training.recipe import Recipe
 from workbench.training.recorder import Recorder
 from workbench.training.sft import encoder_for
@@ -181,7 +181,9 @@ def how_to_be(encoder: Encoder) -> str:
 def nothing_left(rows: Any, count: int, encoder: Encoder) -> str:
     """Why no row can be learnt from, and what to do."""
     said = "; ".join(f"{number:,}: {why}" for why, number in rows.reasons.most_common())
-    hint = f"correct the rows, or raise training.max_length ({encoder.training.max_length})"
+    hint = "correct the rows"
+    if TOO_LONG in rows.reasons:
+        hint += f", or raise training.max_length ({encoder.training.max_length})"
     return (
         f"Of all {count:,} rows nothing is left to learn from ({said or 'none was read'}); {hint}."
     )

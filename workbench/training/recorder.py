@@ -174,6 +174,8 @@ class Recorder(TrainerCallback):
             self.evaluates()
         if self.step and self.best.step == self.step:
             self.note_best()
+        if self.step in self.evaluated and self.best.hopeless:  # a kill came before its end
+            self.message = self.best.in_words()
 
     @override
     def on_substep_end(
@@ -216,6 +218,11 @@ class Recorder(TrainerCallback):
             # The line of a checkpoint's step holds the counters that a resumed run goes on from;
             # an evaluation that is the best has a checkpoint, too.
             control.should_log = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no step comes any more: the last is done, or it was to stop early."""
+        return bool(self.message) or self.step >= self.total_steps
 
     def due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0

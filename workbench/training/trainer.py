@@ -71,6 +71,14 @@ class Watched(Trainer):
 
     # --- steps -------------------------------------------------------------------------------
 
+    @override
+    def _run_epoch(self, *arguments: Any, **named: Any) -> None:
+        """No step where the last one is done: a run that was killed after it goes on from there."""
+        if self.recorder.is_over:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*arguments, **named)  # type: ignore[no-untyped-call]
+
     def training_step(
         self,
         model: nn.Module,

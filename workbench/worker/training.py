@@ -144,6 +144,11 @@ def to_resume(folder: Path) -> tuple[Session, Path]:
 
     if not (folder / "session.toml").exists():
         raise RefusedError(f"There is no run {folder.name} in {folder.parent}.")
+    if runs.status(folder).state == "finished":
+        raise RefusedError(
+            f"{folder.name} is finished: there is nothing to resume; start a new run, with more "
+            "training.num_train_epochs for a longer one."
+        )
     found = runs.last_checkpoint(folder)
     if found is None:
         raise RefusedError(f"{folder.name} has no whole checkpoint to resume from; start anew.")

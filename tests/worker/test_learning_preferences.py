@@ -1,0 +1,110 @@
+"""Preferences and a person's own reward through the app's own path: learnt until figures say so."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.by_trl import preferences
+from tests.worker.conftest import Line
+from workbench import runs
+from workbench import session as sessions
+from workbench.protocol import TrainingEnded
+from workbench.session import (
+    DatasetSettings,
+    ModelSettings,
+    Prompt,
+    Session,
+    TrainingSettings,
+)
+from workbench.settings import ReinforcementSettings
+from workbench.worker.link import LocalLink
+
+LETTERS = """
+def score(answer, row):
+    "The share of letters."
+    return sum(one.isascii() and one.isalpha() for one in answer) / max(1, len(answer))
+"""
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """One Worker for all tasks, in a folder with pairs of answers and a reward."""
+    folder = tmp_path_factory.mktemp("preferring")
+    rows = "".join(json.dumps(row) + "\n" for row in preferences(40))
+    (folder / "preferences.jsonl").write_text(rows)
+    (folder / "reward.py").write_text(LETTERS)
+    path = folder / "sessions" / "made.toml"
+    sessions.save(Session(), path)
+    made = Line(LocalLink(path), path)
+    made.link.start(made.new.put)
+    yield made
+    made.link.close()
+
+
+def learnt(line: Line, model: Path, task: Any, **training: Any) -> tuple[list[Any], list[Any]]:
+    """What a run of a task wrote: its evaluations, and the lines of its steps."""
+    usual = {
+        "learning_rate": 1e-2,
+        "lora_r": 4,
+        "per_device_train_batch_size": 8,
+        "evaluation_rows": 8,
+        "pinned_count": 1,
+        "eval_steps": 0,
+        "save_steps": 0,
+    }
+    made = Session(
+        model=ModelSettings(name=str(model), dtype="float32", device="cpu"),
+        dataset=DatasetSettings(source="preferences.jsonl", evaluation_count=8),
+        prompts=[Prompt(name="rows")],
+        training=TrainingSettings(task=task, **usual | training),
+    )
+    line.start_training(made)
+    ended = line.wait_for(TrainingEnded).run
+    assert (ended.state, ended.message) == ("finished", "")
+    folder = Path(ended.folder)
+    assert runs.Tail(folder / "events.jsonl").read()[0]["task"] == task
+    told = runs.Tail(folder / "metrics.jsonl").read()
+    samples = runs.Tail(folder / "samples.jsonl").read()
+    assert {one["step"] for one in samples if one.get("pinned")} == {0, told[-1]["step"]}
+    return (
+        [one for one in told if "eval_loss" in one],
+        [one for one in told if "loss" in one],
+    )
+
+
+@pytest.mark.parametrize("task", ["dpo", "kto", "orpo", "reward"])
+def test_the_better_answer_is_learnt(line: Line, tiny_model: Path, task: str) -> None:
+    evaluations, steps = learnt(line, tiny_model, task, max_steps=12)
+    assert [one["step"] for one in evaluations] == [0, steps[-1]["step"]]
+    first, last = evaluations
+    assert last["eval_loss"] < first["eval_loss"]
+    assert last["eval_reward_accuracy"] > first["eval_reward_accuracy"]
+    assert last["eval_reward_margin"] > first["eval_reward_margin"]
+    half = len(steps) // 2
+    assert mean(steps[half:], "loss") < mean(steps[:half], "loss")
+
+
+def test_answers_come_to_be_rewarded(line: Line, tiny_model: Path) -> None:
+    evaluations, steps = learnt(
+        line,
+        tiny_model,
+        "grpo",
+        method="full",
+        per_device_train_batch_size=16,
+        max_steps=12,
+        reinforcement=ReinforcementSettings(
+            reward="reward.py:score", num_generations=8, max_completion_length=8
+        ),
+    )
+    first, last = evaluations
+    assert last["eval_loss"] < first["eval_loss"]  # minus the mean reward
+    rewards = [name for name in runs.TASK_METRICS if name in steps[0]]
+    assert "reward" in rewards
+    assert mean(steps[-4:], "reward") > mean(steps[:4], "reward")
+
+
+def mean(lines: list[Any], name: str) -> float:
+    return float(sum(one[name] for one in lines)) / len(lines)
