@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.tiny import make_tiny_model, reviews
-from tests.work import PROMPT, Listener, nobody_listens
+from tests.work import PROMPT, Listener, keep_libraries, nobody_listens
 from workbench import runs
 from workbench.data.sources import open_dataset
 from workbench.inference.model import LoadedModel, load_model, model_config
@@ -74,6 +74,7 @@ LABELS = {
 
 def trained(folder: Path, name: str, session: Session) -> tuple[runs.Run, LoadedModel]:
     """A run of that name, and the model with what was tuned in memory."""
+    keep_libraries()
     config = model_config(session.model, folder, nobody_listens)
     head = head_of(session.training.task, config, session.training)
     loaded = load_model(session.model, folder, nobody_listens, head)

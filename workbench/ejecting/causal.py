@@ -1,10 +1,10 @@
 """The script of a run that learnt answers, or running text."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.data.prompting import before_answer, end_of_turn
+from workbench.data.prompting import PromptError, before_answer, end_of_turn
 from workbench.ejecting.made import Made
 from workbench.ejecting.parts import causal, rows, tokens, training
 from workbench.ejecting.source import functions
@@ -27,6 +27,9 @@ class Written:
     model: str = "AutoModelForCausalLM"
     model_more: str = ""  # further arguments of its from_pretrained
     packages: tuple[str, ...] = ("peft",)
+    trainer_lays: bool = False  # the Trainer lays `config`, the adapter, over the model
+    arguments: dict[str, Any] = field(default_factory=dict)  # more of the Trainer's
+    files: dict[str, str] = field(default_factory=dict)  # beside the script, by what ends the name
 
 
 class Answers:
@@ -222,7 +225,12 @@ class Answers:
             comments=comments,
             functions="\n\n".join(
                 [
-                    functions(rows.read_rows, *(encoders[one][1] for one in used), tokens.fitted),
+                    functions(
+                        rows.read_rows,
+                        *((tokens.encode_prompt,) if "answer" in used else ()),
+                        *(encoders[one][1] for one in used),
+                        tokens.fitted,
+                    ),
                     "\n".join(lines) + "\n",
                     functions(
                         rows.EpochSampler,
@@ -249,6 +257,18 @@ def sides(made: Made) -> Iterator[tuple[str, dict[str, Any]]]:
     if data.evaluation is not None and settings.evaluation_rows:
         for index in range(min(settings.evaluation_rows, len(data.evaluation))):
             yield "evaluation", data.evaluation[index]
+
+
+def texts_of(made: Made, side: str, encoder: Any) -> Iterator[str]:
+    """What is read of the rows of a side, "train" or "evaluation", in their order."""
+    for where, values in sides(made):
+        if where != side:
+            continue
+        try:
+            said = encoder.said(values)
+        except PromptError:
+            continue
+        yield from (str(one.text) for one in said)
 
 
 def stretches(labels: list[int]) -> list[int]:
@@ -303,3 +323,12 @@ def accepted(made: Made) -> list[str]:
     """The names that the model's forward takes, of those that a batch has."""
     names = ("input_ids", "attention_mask", "position_ids", "use_cache", "logits_to_keep")
     return [one for one in names if one in made.loaded.accepts]
+
+
+def written(made: Made) -> Written:
+    """What the task adds to a script.
+
+    Raises:
+        ExportError: where it cannot be written out.
+    """
+    return Answers(made).written()

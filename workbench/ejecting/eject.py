@@ -14,8 +14,8 @@ from pathlib import Path
 
 from workbench import __version__
 from workbench.ejecting.made import Made, made_of, model_name
-from workbench.ejecting.methods import method_lines
-from workbench.ejecting.source import Raw, call, constants, imports
+from workbench.ejecting.methods import method_of
+from workbench.ejecting.source import Raw, call, constants, functions, imports
 from workbench.ejecting.tasks import Written, written_of
 from workbench.exporting.errors import ExportError
 from workbench.exporting.trained import read_trained, run_folder
@@ -27,17 +27,25 @@ Report = Callable[[str, float, float, str], None]
 WANTED = (
     "import json",
     "import math",
+    "import numpy",
+    "import runpy",
     "import torch",
     "from bisect import bisect_left, insort",
     "from collections.abc import Sequence",
     "from pathlib import Path",
     "from datasets import Dataset",
-    "from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model",
+    "from peft import LoraConfig, PeftModelForCausalLM, PeftModelForSequenceClassification, "
+    "PrefixTuningConfig, PromptTuningConfig, get_peft_model",
     "from torch.utils.data import Sampler",
     "from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, "
-    "AutoModelForSeq2SeqLM, AutoModelForSequenceClassification, AutoTokenizer, Trainer, "
+    "AutoModelForSeq2SeqLM, AutoModelForSequenceClassification, AutoTokenizer, "
+    "GenerationConfig, Trainer, "
     "TrainerCallback, TrainingArguments, set_seed",
     "from transformers.trainer_pt_utils import get_length_grouped_indices",
+    "from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, KTOConfig, KTOTrainer, "
+    "RewardConfig, RewardTrainer",
+    "from trl.experimental.orpo import ORPOConfig, ORPOTrainer",
+    "from trl.trainer.utils import RepeatSampler",
 )
 
 
@@ -46,6 +54,7 @@ class Ejected:
     text: str
     rows: str  # a JSON line each
     path: Path | None = None
+    beside: tuple[Path, ...] = ()  # what was written beside it
 
 
 def eject(request: EjectRun, report: Report) -> Ejected:
@@ -65,6 +74,9 @@ def eject(request: EjectRun, report: Report) -> Ejected:
     made = made_of(trained, report)
     report("writing the script", 0, 0, "")
     written = written_of(made)
+    others = {path.with_suffix(end): text for end, text in written.files.items()} if path else {}
+    for other in others:
+        check(other, request.overwrite)
     stem = path.stem if path is not None else file_name(trained.name)
     text = script(made, written, stem)
     compile(text, f"{stem}.py", "exec")
@@ -73,19 +85,22 @@ def eject(request: EjectRun, report: Report) -> Ejected:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(rows_path(path), lines)
+            for other, content in others.items():
+                replace_file(other, content)
             replace_file(path, text)
         except (SessionError, OSError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise ExportError(f"{path} cannot be written: {str(why).rstrip('.')}.") from error
-    return Ejected(text, lines, path)
+    beside = (rows_path(path), *others) if path is not None else ()
+    return Ejected(text, lines, path, beside)
 
 
 def line_of(row: dict[str, object]) -> str:
-    line = json.dumps(row, ensure_ascii=False)
+    line = json.dumps(row, ensure_ascii=False, default=str)
     try:
         line.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can only escape
-        line = json.dumps(row)
+        line = json.dumps(row, default=str)
     return line + "\n"
 
 
@@ -126,6 +141,8 @@ def script(made: Made, written: Written, stem: str) -> str:
     settings, trained = made.settings, made.trained
     name, where = model_name(made)
     kind, arguments = made.arguments(made.recipe)
+    method, moving = method_of(made)
+    lays = written.trainer_lays
     values = {
         "MODEL": name,
         **({"REVISION": trained.session.model.revision} if where == "on the hub" else {}),
@@ -133,6 +150,7 @@ def script(made: Made, written: Written, stem: str) -> str:
         "ROWS": Raw(f'Path(__file__).with_name("{stem}.rows.jsonl")'),
         "OUT": Raw(f'Path(__file__).with_name("{stem}.out")'),
         **written.constants,
+        **method.constants,
         "EVAL_STEPS": settings.eval_steps,
         "SAVE_STEPS": settings.save_steps,
         "LAST_STEP": made.last_step,
@@ -144,7 +162,11 @@ def script(made: Made, written: Written, stem: str) -> str:
         "LAST_STEP": "Where the run ended.",
         "RATES": "Learning rates that were asked for in the run: after this step, this rate.",
         **written.comments,
+        **method.comments,
     }
+    for end in written.files:
+        name = end.removeprefix(".").removesuffix(".py").upper()
+        values[name] = Raw(f'Path(__file__).with_name("{stem}{end}")')
     if not made.rates:
         comments["RATES"] = "Other learning rates from a step on: [step, rate], …"
     revision = ", revision=REVISION or None" if "REVISION" in values else ""
@@ -159,7 +181,8 @@ def script(made: Made, written: Written, stem: str) -> str:
         f"        MODEL, dtype=getattr(torch, DTYPE){written.model_more}{revision}{trust}",
         "    ).requires_grad_(False)",
         f"    set_seed({settings.seed})",
-        method_lines(made).rstrip(),
+        *([moving.rstrip()] if moving else []),
+        *([lines.rstrip()] if (lines := method.lines(lays)) else []),
         "    args = "
         + call(
             kind,
@@ -168,9 +191,11 @@ def script(made: Made, written: Written, stem: str) -> str:
                 **({"use_cpu": True} if made.on_processor else {}),
                 "report_to": "none",
                 **arguments,
+                **written.arguments,
             },
         ),
         written.main.rstrip(),
+        *([lines.rstrip()] if (lines := method.afterwards(lays)) else []),
         "    OUT.mkdir(exist_ok=True)",
         "    evaluate = trainer.evaluate if evaluation else None",
         "    schedule = Schedule(",
@@ -184,7 +209,7 @@ def script(made: Made, written: Written, stem: str) -> str:
         "    )",
         "    trainer.add_callback(schedule)",
         "    trainer.train()",
-        '    model.save_pretrained(OUT / "tuned")',
+        '    trainer.model.save_pretrained(OUT / "tuned")',
         '    tokenizer.save_pretrained(OUT / "tuned")',
         "",
         "",
@@ -192,7 +217,13 @@ def script(made: Made, written: Written, stem: str) -> str:
         "    main()",
     ]
     source = (
-        constants(values, comments) + "\n\n" + written.functions + "\n\n" + "\n".join(body) + "\n"
+        constants(values, comments)
+        + "\n\n"
+        + (functions(*method.functions) + "\n\n" if method.functions else "")
+        + written.functions
+        + "\n\n"
+        + "\n".join(body)
+        + "\n"
     )
     return header(made, written, stem) + "\n" + imports(source, WANTED) + "\n" + source
 
@@ -214,14 +245,16 @@ def header(made: Made, written: Written, stem: str) -> str:
         *written.notes,
     ]
     text = "\n\n".join(wrapped(note) for note in notes)
+    others = "".join(f", and {stem}{end}" for end in written.files)
+    trl = ", TRL" if "trl" in written.packages else ""
     return (
-        f'"""The run {shown} again, with transformers and peft. Made with workbench '
+        f'"""The run {shown} again, with transformers{trl} and peft. Made with workbench '
         f"{__version__}.\n\n"
         f"    pip install {' '.join(needed)}\n"
         f"    python {stem}.py\n\n"
         + wrapped(
             f"It reads {stem}.rows.jsonl beside it, a row a line in the order in which they were "
-            f"prepared, and writes {stem}.out: metrics.jsonl, and what was tuned."
+            f"prepared{others}, and writes {stem}.out: metrics.jsonl, and what was tuned."
         )
         + f'\n\n{text}\n"""\n'
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workbench.ejecting.causal import Written
+from workbench.ejecting.causal import Written, texts_of
 from workbench.ejecting.made import Made
 from workbench.ejecting.parts import labels, rows, training
 from workbench.ejecting.source import functions
@@ -23,23 +23,31 @@ def written(made: Made) -> Written:
     """Rows of texts and labels, proven to give the tokens that were trained on; where they do not,
     the token ids stand beside the text."""
     from workbench.training.classification import Classification
-    from workbench.training.reading import in_bfloat16, pad_token
+    from workbench.training.reading import found_in, in_bfloat16, pad_token, reading_of
 
     recipe = made.recipe
     assert isinstance(recipe, Classification)
     recipe.prepare()
     settings, tokenizer = made.settings, made.loaded.tokenizer
+    encoder = reading_of(recipe, found_in(recipe), "label")
     found: list[dict[str, Any]] = []
     known = 0
     for side, readings in (("train", recipe.examples), ("evaluation", recipe.evaluation)):
+        cut = made.longest, settings.overlong
+        texts = [
+            (text, labels.encode_text(tokenizer, {"text": text}, *cut))
+            for text in texts_of(made, side, encoder)
+        ]
+        at = 0
         for n in range(len(readings)):
             ids = list(readings.input_ids[n])
-            row = {
-                "side": side,
-                "text": tokenizer.decode(ids, skip_special_tokens=True),
-                "label": readings.learnt[n],
-            }
-            if labels.encode_text(tokenizer, row, made.longest, settings.overlong) != ids:
+            row: dict[str, Any] = {"side": side, "text": "", "label": readings.learnt[n]}
+            # Texts of which nothing is learnt are passed over.
+            place = next((one for one in range(at, len(texts)) if texts[one][1] == ids), None)
+            if place is not None:
+                row["text"], at = texts[place][0], place + 1
+            else:  # no plain rule makes them of the texts
+                row["text"] = tokenizer.decode(ids, skip_special_tokens=True)
                 row["input_ids"] = ids
                 known += 1
             found.append(row)

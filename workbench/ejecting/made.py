@@ -19,6 +19,7 @@ from workbench.exporting.trained import Trained
 from workbench.inference.heads import Head
 from workbench.inference.loaded import LoadedModel
 from workbench.session import TrainingSettings
+from workbench.training.methods import reserve
 from workbench.training.outline import outline
 from workbench.training.recipe import Recipe, Work
 from workbench.training.tasks import head_of, recipe_of
@@ -143,6 +144,7 @@ def made_of(trained: Trained, report: Report) -> Made:
     folder = base_folder(trained, report, weights=False)
     head = head_of(session.training.task, config_of(trained, folder), session.training)
     loaded = outline(session.model, trained.workspace, report, head)
+    reserve(loaded, session.training, session)
     notes = []
     if not str(trained.environment.get("device") or "cpu").startswith("cpu"):
         notes.append(

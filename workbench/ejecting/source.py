@@ -3,15 +3,15 @@
 Knows source; knows nothing of runs.
 """
 
+import ast
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.prompting.literals import literal
 
 WIDTH = 88
-STANDARD = ("bisect", "collections.abc", "json", "math", "pathlib")
+STANDARD = ("bisect", "collections.abc", "json", "math", "pathlib", "runpy")
 
 
 def functions(*found: Any) -> str:
@@ -46,15 +46,15 @@ def call(name: str, values: Mapping[str, Any], indent: int = 4) -> str:
 
 def imports(text: str, wanted: Sequence[str]) -> str:
     """Those of the import lines of which a name is used in the text, in the usual order."""
+    said = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
     used = []
     for line in wanted:
         if line.startswith("import "):
-            names = [line.removeprefix("import ").partition(" as ")[2] or line.split()[1]]
-            if any(re.search(rf"\b{re.escape(name)}\b", text) for name in names):
+            if line.split()[-1] in said:
                 used.append(line)
             continue
         module, _, listed = line.partition(" import ")
-        names = [name for name in listed.split(", ") if re.search(rf"\b{re.escape(name)}\b", text)]
+        names = [name for name in listed.split(", ") if name in said]
         if names:
             used.append(from_line(module, sorted(names)))
     standard = [one for one in used if is_standard(one)]

@@ -1,10 +1,27 @@
 """Which tasks can be written out, and by what."""
 
-from workbench.ejecting.causal import Answers, Written
+from importlib import import_module
+
+from workbench.ejecting.causal import Written
 from workbench.ejecting.made import Made
 from workbench.exporting.errors import ExportError
 
 __all__ = ["Written", "written_of"]
+
+
+# The modules whose function `written` writes a task.
+MODULES = {
+    "sft": "causal",
+    "pretraining": "texts",
+    "classification": "labels",
+    "masked_lm": "masked",
+    "seq2seq": "sequences",
+    "dpo": "preferences",
+    "kto": "preferences",
+    "orpo": "preferences",
+    "reward": "preferences",
+    "grpo": "reinforcement",
+}
 
 
 def written_of(made: Made) -> Written:
@@ -13,16 +30,10 @@ def written_of(made: Made) -> Written:
     Raises:
         ExportError: where it cannot be written out.
     """
-    if made.task == "sft":
-        return Answers(made).written()
-    if made.task == "pretraining":
-        from workbench.ejecting.texts import Texts
-
-        return Texts(made).written()
-    if made.task == "classification":
-        from workbench.ejecting import labels
-
-        return labels.written(made)
+    if made.task in MODULES:
+        module = import_module(f"workbench.ejecting.{MODULES[made.task]}")
+        found: Written = module.written(made)
+        return found
     raise ExportError(
         f"A run of the task {made.task} cannot be written out as a script yet; its session makes "
         "it again: workbench train."

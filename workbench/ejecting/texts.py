@@ -165,3 +165,12 @@ class Texts:
             main=trainer_lines(made, packed=self.packed, arrange="\n".join(lines)),
             notes=notes,
         )
+
+
+def written(made: Made) -> Written:
+    """What the task adds to a script.
+
+    Raises:
+        ExportError: where it cannot be written out.
+    """
+    return Texts(made).written()

@@ -9,27 +9,28 @@ def encode_text(tokenizer, row):
     return ids, [-100, *ids[1:]]
 
 
+def encode_prompt(tokenizer, turns, start):
+    """The turns of a prompt, up to where the answer begins or, where it has a `start`, goes on."""
+    if tokenizer.chat_template:
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return tokenizer(text + start, add_special_tokens=False)["input_ids"]
+    text = ""
+    for turn in [*turns, *([{"role": "assistant", "content": start}] if start else [])]:
+        if text and turn["role"] == "assistant":
+            text += "" if text[-1:].isspace() else " "
+        elif text:
+            text += "\n\n"
+        text += turn["content"]
+    ids = tokenizer(text)["input_ids"]
+    while len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
+        ids = ids[:-1]
+    return ids
+
+
 def encode_answer(tokenizer, row, end):
     """A prompt (turns), the answer to it, and the token that ends it; the loss is on the answer and
     its end. `start` is what the answer begins with, which is given."""
-    if tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(
-            row["prompt"], tokenize=False, add_generation_prompt=True
-        )
-        given = tokenizer(text + row["start"], add_special_tokens=False)["input_ids"]
-    else:
-        turns, text = list(row["prompt"]), ""
-        if row["start"]:
-            turns.append({"role": "assistant", "content": row["start"]})
-        for turn in turns:
-            if text and turn["role"] == "assistant":
-                text += "" if text[-1:].isspace() else " "
-            elif text:
-                text += "\n\n"
-            text += turn["content"]
-        given = tokenizer(text)["input_ids"]
-        while len(given) > 1 and given[-1] == tokenizer.eos_token_id:
-            given = given[:-1]
+    given = encode_prompt(tokenizer, row["prompt"], row["start"])
     learnt = tokenizer(row["completion"], add_special_tokens=False)["input_ids"] + end
     return given + learnt, [-100] * len(given) + learnt
 

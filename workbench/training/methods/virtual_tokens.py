@@ -13,7 +13,7 @@ from peft import PrefixTuningConfig, PromptTuningConfig, TaskType, get_peft_mode
 from workbench.data.templates import fixed_text
 from workbench.inference.errors import reason
 from workbench.inference.loaded import LoadedModel, prepared
-from workbench.inference.opening import keys_and_values, seen
+from workbench.inference.opening import Layers, keys_and_values, seen
 from workbench.session import Prompt, Session, TrainingSettings
 from workbench.training.errors import TrainingError
 from workbench.training.methods.laid import Laid
@@ -58,21 +58,8 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, session: Session | None
             f"{settings.method} is for models that write or give labels; use training.method lora "
             "or full to guess hidden words."
         )
-    ids, said = begin_from(loaded, settings, session)
-    count = settings.virtual_tokens.num_virtual_tokens or len(ids) or USUAL
-    if count > loaded.positions // 2:
-        raise TrainingError(
-            f"{count} virtual tokens are more than half of the {loaded.positions} that "
-            f"{loaded.settings.name} can read; set training.virtual_tokens.num_virtual_tokens."
-        )
-    if not ids:
-        ids = drawn(loaded, count, settings.seed)
-        said = f"tokens drawn at random from the vocabulary{said}"
-    elif count > len(ids):
-        said += f", over again up to {count} tokens"
-    elif count < len(ids):
-        said += f", the first {count} of their {len(ids)} tokens"
-    ids = (ids * (count // len(ids) + 1))[:count]
+    ids, said = tokens(loaded, settings, session)
+    count = len(ids)
     layer = lay_prompt if settings.method == "prompt_tuning" else lay_prefix
     try:
         layer(loaded, ids)
@@ -91,24 +78,72 @@ def lay(loaded: LoadedModel, settings: TrainingSettings, session: Session | None
     return Laid(reasons, {"virtual_tokens": count, "virtual_tokens_from": said})
 
 
+def tokens(
+    loaded: LoadedModel, settings: TrainingSettings, session: Session | None
+) -> tuple[list[int], str]:
+    """The token that each virtual token begins from, and what these are in words.
+
+    Raises:
+        TrainingError: where the model cannot read so many.
+    """
+    ids, said = begin_from(loaded, settings, session)
+    count = settings.virtual_tokens.num_virtual_tokens or len(ids) or USUAL
+    if count > loaded.positions // 2:
+        raise TrainingError(
+            f"{count} virtual tokens are more than half of the {loaded.positions} that "
+            f"{loaded.settings.name} can read; set training.virtual_tokens.num_virtual_tokens."
+        )
+    if not ids:
+        ids = drawn(loaded, count, settings.seed)
+        said = f"tokens drawn at random from the vocabulary{said}"
+    elif count > len(ids):
+        said += f", over again up to {count} tokens"
+    elif count < len(ids):
+        said += f", the first {count} of their {len(ids)} tokens"
+    ids = (ids * (count // len(ids) + 1))[:count]
+    if settings.method == "prefix_tuning" and loaded.head.kind != "causal":
+        # What an encoder or a decoder with a source would read of words is no plain prefix.
+        said = "small random numbers: only a model that writes on can begin a prefix from words"
+    return ids, said
+
+
 def needed(loaded: LoadedModel, settings: TrainingSettings, session: Session | None) -> int:
     """How many virtual tokens there will be."""
     wanted = settings.virtual_tokens.num_virtual_tokens
     return wanted or len(begin_from(loaded, settings, session)[0]) or USUAL
 
 
+def configured(
+    loaded: LoadedModel, method: str, count: int, kept: tuple[int, int, int] | None = None
+) -> PromptTuningConfig | PrefixTuningConfig:
+    """peft's configuration of so many virtual tokens. `kept` is what the model keeps of a token it
+    has read, where a prefix begins from words: layers, heads of keys in each, numbers in each."""
+    kind = loaded.head.kind
+    usual: dict[str, Any] = {
+        "task_type": TASKS[kind],
+        "num_virtual_tokens": count,
+        "modules_to_save": head_parts(loaded) or None,
+    }
+    if method == "prompt_tuning":
+        text = loaded.model.config.get_text_config()
+        return PromptTuningConfig(
+            token_dim=loaded.model.get_input_embeddings().weight.shape[1],
+            num_transformer_submodules=1,
+            num_layers=text.num_hidden_layers,
+            num_attention_heads=text.num_attention_heads,
+            **usual,
+        )
+    if kept is not None:
+        layers, heads, width = kept
+        usual |= {"num_layers": layers, "num_attention_heads": heads, "token_dim": heads * width}
+    elif size := getattr(loaded.model.config, "d_kv", 0):  # T5's heads need not make up its width
+        usual["token_dim"] = size * loaded.model.config.num_heads
+    return PrefixTuningConfig(prefix_projection=False, **usual)
+
+
 def lay_prompt(loaded: LoadedModel, ids: list[int]) -> None:
     """Embeddings that begin as those of these tokens."""
-    text = loaded.model.config.get_text_config()
-    config = PromptTuningConfig(
-        task_type=TASKS[loaded.head.kind],
-        num_virtual_tokens=len(ids),
-        token_dim=loaded.model.get_input_embeddings().weight.shape[1],
-        num_transformer_submodules=1,
-        num_layers=text.num_hidden_layers,
-        num_attention_heads=text.num_attention_heads,
-        modules_to_save=head_parts(loaded) or None,
-    )
+    config = configured(loaded, "prompt_tuning", len(ids))
     model: Any = get_peft_model(loaded.model, config)
     with torch.no_grad():
         rows = model.word_embeddings(torch.tensor(ids, device=loaded.device))
@@ -118,26 +153,13 @@ def lay_prompt(loaded: LoadedModel, ids: list[int]) -> None:
 
 def lay_prefix(loaded: LoadedModel, ids: list[int]) -> None:
     """Keys and values that begin as the model's own of these tokens."""
-    base, kind = loaded.model, loaded.head.kind
-    layers = None
-    more: dict[str, Any] = {}
-    if kind == "causal":
-        layers = own_layers(loaded, ids)
-        shape = layers[0][0].shape
-        more = {
-            "num_layers": len(layers),
-            "num_attention_heads": shape[1],
-            "token_dim": shape[1] * shape[3],
-        }
-    elif size := getattr(base.config, "d_kv", 0):  # T5's heads need not make up its width
-        more = {"token_dim": size * base.config.num_heads}
-    config = PrefixTuningConfig(
-        task_type=TASKS[kind],
-        num_virtual_tokens=len(ids),
-        prefix_projection=False,
-        modules_to_save=head_parts(loaded) or None,
-        **more,
-    )
+    base = loaded.model
+    layers = own_layers(loaded, ids) if loaded.head.kind == "causal" else None
+    kept = None
+    if layers is not None:
+        _, heads, _, width = layers[0][0].shape
+        kept = len(layers), heads, width
+    config = configured(loaded, "prefix_tuning", len(ids), kept)
     model: Any = get_peft_model(base, config)
     loaded.model = prepared(model)
     if layers is not None:
@@ -147,9 +169,7 @@ def lay_prefix(loaded: LoadedModel, ids: list[int]) -> None:
         torch.nn.init.normal_(encoder(model).weight, std=0.02)
 
 
-def own_layers(
-    loaded: LoadedModel, ids: list[int]
-) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
+def own_layers(loaded: LoadedModel, ids: list[int]) -> Layers:
     """The base model's keys and values of tokens, each [1, heads, tokens, size].
 
     Raises:
@@ -165,7 +185,7 @@ def own_layers(
     return found
 
 
-def flattened(layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]) -> torch.Tensor:
+def flattened(layers: Layers) -> torch.Tensor:
     """Keys and values as peft holds them: [tokens, layers x 2 x heads x size]."""
     both = torch.stack([one[0] for layer in layers for one in layer])  # [2L, heads, tokens, size]
     return both.permute(2, 0, 1, 3).flatten(1).float()
