@@ -14,6 +14,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from tests.forking import Forking
 from tests.terminal.terminal import WORKBENCH
 from tests.tiny import make_tiny_model, reviews
 from workbench import session as sessions
@@ -100,8 +101,13 @@ def session(tmp_path: Path, tiny_model: Path) -> Session:
     return made
 
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
 @pytest.fixture
-def workbench(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def workbench(tmp_path: Path) -> Run:
+    """The program itself; `forked` is the same without the seconds that libraries take to load."""
+
     def run(*words: str, check: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*WORKBENCH, *words],
@@ -112,8 +118,31 @@ def workbench(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
             stdin=subprocess.DEVNULL,
             timeout=120,
         )
-        assert done.returncode == check, done.stdout + done.stderr
-        assert "Traceback" not in done.stdout + done.stderr
-        return done
+        return checked(done, check)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def forking() -> Iterator[Forking]:
+    one = Forking()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def forked(tmp_path: Path, forking: Forking) -> Run:
+    """The commands, in processes that have the libraries already."""
+
+    def run(*words: str, check: int = 0) -> subprocess.CompletedProcess[str]:
+        return checked(forking.run(words, tmp_path), check)
+
+    return run
+
+
+def checked(
+    done: subprocess.CompletedProcess[str], status: int
+) -> subprocess.CompletedProcess[str]:
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return done

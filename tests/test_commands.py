@@ -92,9 +92,10 @@ def test_a_wrong_session_is_one_sentence(workbench: Run, tmp_path: Path, command
 
 @pytest.mark.parametrize("host", [[], ["--in-process"]])
 def test_a_run_a_measure_and_an_answer_as_json(
-    workbench: Run, session: Session, tmp_path: Path, host: list[str]
+    workbench: Run, forked: Run, session: Session, host: list[str]
 ) -> None:
-    done = workbench("train", "sessions/tiny.toml", "--json", *host)
+    run = forked if host else workbench
+    done = run("train", "sessions/tiny.toml", "--json", *host)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["event"] for one in events[:2]] == ["plan", "started"]
     assert events[0]["steps"] == events[-1]["total_steps"]
@@ -104,13 +105,13 @@ def test_a_run_a_measure_and_an_answer_as_json(
     assert losses[-1] < losses[0]
 
     answer = json.loads(
-        workbench("generate", "tiny", "--row", "2", "--adapter", "tiny-1", "--json", *host).stdout
+        run("generate", "tiny", "--row", "2", "--adapter", "tiny-1", "--json", *host).stdout
     )
     assert [one["weights"] for one in answer["answers"]] == ["base", "tuned"]
     assert answer["answers"][0]["text"] != answer["answers"][1]["text"]
 
     measured = json.loads(
-        workbench("eval", "tiny", "--adapter", "tiny-1", "--rows", "2", "--json", *host).stdout
+        run("eval", "tiny", "--adapter", "tiny-1", "--rows", "2", "--json", *host).stdout
     )
     assert [one["weights"] for one in measured["results"]] == ["base", "tuned"]
 
@@ -120,9 +121,9 @@ def test_a_run_a_measure_and_an_answer_as_json(
         measured["results"][1]["value"] - measured["results"][0]["value"]
     )
 
-    (listed,) = json.loads(workbench("runs", "--json").stdout)
+    (listed,) = json.loads(run("runs", "--json").stdout)
     assert (listed["name"], listed["state"]) == ("tiny-1", "finished")
-    assert "tiny-1" in workbench("runs").stdout
+    assert "tiny-1" in run("runs").stdout
 
 
 def test_an_answer_alone_is_on_stdout(workbench: Run, session: Session) -> None:
@@ -133,26 +134,26 @@ def test_an_answer_alone_is_on_stdout(workbench: Run, session: Session) -> None:
 
 
 def test_variants_are_measured_compared_and_not_asked_twice(
-    workbench: Run, session: Session, tmp_path: Path
+    forked: Run, session: Session, tmp_path: Path
 ) -> None:
     other = replace(session.prompt(), name="short", template="{{ text }}")
     sessions.save(
         replace(session, prompts=[*session.prompts, other]), tmp_path / "sessions" / "tiny.toml"
     )
     words = ["eval", "tiny", "--variant", "plain", "--variant", "short", "--in-process"]
-    done = workbench(*words, "--rows", "3")
+    done = forked(*words, "--rows", "3")
     lines = done.stdout.splitlines()
     assert lines[0].startswith("plain  base   accuracy ")
     assert any(line.startswith("short  base   accuracy ") for line in lines)
     assert lines[-1].startswith("short beside plain: ")
-    again = workbench(*words, "--rows", "3")
+    again = forked(*words, "--rows", "3")
     assert again.stdout.count("3 known before") == 2
-    named = workbench("eval", "tiny", "--variant", "long", check=1)
+    named = forked("eval", "tiny", "--variant", "long", check=1)
     assert "no prompt long in the session; there is plain, short" in named.stderr
 
 
 def test_a_variant_that_cannot_be_measured_leaves_the_others(
-    workbench: Run, session: Session, tmp_path: Path
+    forked: Run, session: Session, tmp_path: Path
 ) -> None:
     plain = session.prompts[0]
     bad = replace(plain, name="bad", template="{{ text }")
@@ -160,27 +161,28 @@ def test_a_variant_that_cannot_be_measured_leaves_the_others(
     sessions.save(made, tmp_path / "sessions" / "tiny.toml")
     words = ["eval", "tiny", "--in-process", "--json"]
     words += ["--variant", "plain", "--variant", "bad", "--variant", "third"]
-    told = json.loads(workbench(*words, check=1).stdout)
+    told = json.loads(forked(*words, check=1).stdout)
     assert [one["prompt"] for one in told["results"]] == ["plain", "third"]
     assert "error in line 1, column 1" in told["problems"]["bad"]
     assert len(told["comparisons"]) == 1
 
 
-def test_what_has_no_figure_is_no_figure(workbench: Run, session: Session, tmp_path: Path) -> None:
+def test_what_has_no_figure_is_no_figure(forked: Run, session: Session, tmp_path: Path) -> None:
     evaluation = replace(session.evaluation, answer="write", metrics=["calibration"])
     made = replace(session, evaluation=evaluation)
     sessions.save(made, tmp_path / "sessions" / "tiny.toml")
-    done = workbench("eval", "tiny", "--in-process", check=1)
+    done = forked("eval", "tiny", "--in-process", check=1)
     assert "calibration: no figure" in done.stdout
     assert "accuracy" not in done.stdout
 
 
 def test_several_answers_and_the_probabilities_of_their_tokens(
-    workbench: Run, session: Session
+    forked: Run, session: Session
 ) -> None:
-    done = workbench(
-        "generate", "tiny", "--row", "1", "--samples", "2", "--alternatives", "3", "--json"
-    )
+    done = forked(
+        "generate", "tiny", "--row", "1", "--samples", "2", "--alternatives", "3", "--json",
+        "--in-process",
+    )  # fmt: skip
     answers = json.loads(done.stdout)["answers"]
     assert [one["sample"] for one in answers] == [0, 1]
     assert answers[0]["text"] != answers[1]["text"]
@@ -192,11 +194,11 @@ def test_several_answers_and_the_probabilities_of_their_tokens(
 
 
 def test_a_search_adds_its_best_as_a_variant_and_ctrl_c_keeps_what_there_is(
-    workbench: Run, session: Session, tmp_path: Path
+    forked: Run, session: Session, tmp_path: Path
 ) -> None:
     path = tmp_path / "sessions" / "tiny.toml"
     words = ["optimize", "tiny", "--in-process", "--rows", "12"]
-    done = workbench(*words, "--candidates", "4", "--json")
+    done = forked(*words, "--candidates", "4", "--json")
     found = json.loads(done.stdout)
     names = [prompt.name for prompt in sessions.load(path).prompts]
     if found["variant"]:
@@ -227,19 +229,19 @@ def test_a_search_adds_its_best_as_a_variant_and_ctrl_c_keeps_what_there_is(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["generate", "tiny", "--row", "900"], "no row 900"),
-        (["generate", "tiny", "--row", "0"], "no row 0"),
-        (["generate", "tiny", "--prompt", "x"], "no prompt x"),
-        (["generate", "tiny", "--adapter", "nope"], "nope"),
-        (["train", "tiny", "--resume", "nope"], "no run nope"),
+        (["generate", "tiny", "--row", "900", "--in-process"], "no row 900"),
+        (["generate", "tiny", "--row", "0", "--in-process"], "no row 0"),
+        (["generate", "tiny", "--prompt", "x", "--in-process"], "no prompt x"),
+        (["generate", "tiny", "--adapter", "nope", "--in-process"], "nope"),
+        (["train", "tiny", "--resume", "nope", "--in-process"], "no run nope"),
         (["train", "tiny", "--detach", "--in-process"], "--detach needs a worker process"),
         (["fetch", "nope"], "no starter nope"),
     ],
 )
 def test_what_is_not_there_is_named(
-    workbench: Run, session: Session, words: list[str], said: str
+    forked: Run, session: Session, words: list[str], said: str
 ) -> None:
-    done = workbench(*words, check=1)
+    done = forked(*words, check=1)
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()[-1]) < 300
 
@@ -269,7 +271,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @pytest.mark.parametrize("host", [[], ["--in-process"]])
 def test_ctrl_c_stops_with_a_checkpoint_and_the_run_resumes(
-    workbench: Run, session: Session, tmp_path: Path, host: list[str]
+    workbench: Run, forked: Run, session: Session, tmp_path: Path, host: list[str]
 ) -> None:
     child = training(tmp_path, *host)
     child.send_signal(signal.SIGINT)
@@ -282,7 +284,8 @@ def test_ctrl_c_stops_with_a_checkpoint_and_the_run_resumes(
     assert (runs.last_checkpoint(folder) or (0,))[0] == status.step
     path = folder / "session.toml"
     path.write_text(path.read_text().replace("max_steps = -1", f"max_steps = {status.step + 3}"))
-    workbench("train", "tiny", "--resume", "tiny-1", *host)
+    run = forked if host else workbench
+    run("train", "tiny", "--resume", "tiny-1", *host)
     assert runs.status(folder).step == status.step + 3
     assert runs.status(folder).state == "finished"
 

@@ -14,13 +14,11 @@ from workbench.session import Session
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_a_plan_is_told_and_nothing_is_begun(
-    workbench: Run, session: Session, tmp_path: Path
-) -> None:
+def test_a_plan_is_told_and_nothing_is_begun(forked: Run, session: Session, tmp_path: Path) -> None:
     path = tmp_path / "sessions" / "tiny.toml"
     before = path.read_bytes()
     words = ["train", "tiny", "--plan", "--json", "--in-process"]
-    done = workbench(*words, "--preset", "quick", "--set", "training.max_steps=7")
+    done = forked(*words, "--preset", "quick", "--set", "training.max_steps=7")
     plan = json.loads(done.stdout)
     assert (plan["task"], plan["steps"], plan["problem"]) == ("sft", 7, "")
     assert plan["memory_total"] == sum(part["bytes"] for part in plan["memory"])
@@ -42,19 +40,19 @@ def test_a_plan_is_told_and_nothing_is_begun(
     ],
 )
 def test_what_cannot_be_set_or_begin_is_one_sentence(
-    workbench: Run, session: Session, tmp_path: Path, words: list[str], said: str
+    forked: Run, session: Session, tmp_path: Path, words: list[str], said: str
 ) -> None:
-    done = workbench("train", "tiny", *words, check=1)
+    done = forked("train", "tiny", *words, check=1)
     assert said in done.stderr.splitlines()[-1]
     assert done.stdout == ""
     assert not (tmp_path / "runs").exists()
 
 
 def test_what_is_set_is_the_run_s_and_not_the_file_s(
-    workbench: Run, session: Session, tmp_path: Path
+    forked: Run, session: Session, tmp_path: Path
 ) -> None:
     words = ["--set", "training.max_steps=2", "--set", "training.lora_r=2", "--in-process"]
-    done = workbench("train", "tiny", *words)
+    done = forked("train", "tiny", *words)
     made = sessions.load(tmp_path / "runs" / "tiny-1" / "session.toml").training
     assert (made.max_steps, made.lora_r) == (2, 2)
     assert sessions.load(tmp_path / "sessions" / "tiny.toml") == session
@@ -63,20 +61,20 @@ def test_what_is_set_is_the_run_s_and_not_the_file_s(
 
 
 def test_a_sweep_makes_runs_says_the_best_and_writes_it_down(
-    workbench: Run, session: Session, tmp_path: Path
+    forked: Run, session: Session, tmp_path: Path
 ) -> None:
     words = ["sweep", "tiny", "--in-process", "--name", "s", "--json", "--save-best"]
     ranges = ["--range", "training.learning_rate=1e-5, 1e-2", "--method", "grid"]
     short = ["--set", "training.max_steps=6", "--set", "training.eval_steps=3"]
-    found = json.loads(workbench(*words, *ranges, *short).stdout)
+    found = json.loads(forked(*words, *ranges, *short).stdout)
     assert [one["state"] for one in found["trials"]] == ["finished", "finished"]
     assert found["best"]["values"] == {"training.learning_rate": 0.01}
     assert found["state"] == "finished"
     assert sessions.load(tmp_path / "sessions" / "tiny.toml").training.learning_rate == 0.01
     assert runs.last_checkpoint(tmp_path / "runs" / "s-2") is not None
     assert runs.last_checkpoint(tmp_path / "runs" / "s-1") is None  # only the best's are kept
-    shown = workbench("sweep", "tiny", "--show", "s")
+    shown = forked("sweep", "tiny", "--show", "s")
     assert shown.stdout.splitlines()[1].startswith("s-2")
     assert "The best is s-2: --set training.learning_rate=0.01" in shown.stdout
-    wrong = workbench("sweep", "tiny", "--range", "training.lora_r=8..4", check=1)
+    wrong = forked("sweep", "tiny", "--range", "training.lora_r=8..4", check=1)
     assert "smaller to a larger" in wrong.stderr

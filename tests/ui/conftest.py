@@ -75,7 +75,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(tmp_path)
 
 
-async def until(pilot: Any, condition: Callable[[], Any], seconds: float = 5.0) -> None:
+async def until(pilot: Any, condition: Callable[[], Any], seconds: float = 20.0) -> None:
     """Wait until the condition holds; fail with the screen where it never does."""
     waited = 0.0
     while not condition():
