@@ -220,7 +220,7 @@ def test_a_search_adds_its_best_as_a_variant_and_ctrl_c_keeps_what_there_is(
         if re.match(r"\d+/500 ", line):
             break
     search.send_signal(signal.SIGINT)
-    out, _ = search.communicate(timeout=60)
+    out, _ = search.communicate(timeout=120)
     assert search.returncode == 0
     assert re.search(r"\d+ candidates in ", out)
     assert path.read_text() == before
@@ -262,7 +262,7 @@ def training(tmp_path: Path, *words: str) -> "subprocess.Popen[str]":
     return child
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -275,7 +275,7 @@ def test_ctrl_c_stops_with_a_checkpoint_and_the_run_resumes(
 ) -> None:
     child = training(tmp_path, *host)
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=120)
     assert child.returncode == 0, err
     assert "stopped at step" in err
     folder = tmp_path / "runs" / "tiny-1"
@@ -294,7 +294,7 @@ def test_a_detached_run_is_found_by_attach(
     workbench: Run, session: Session, tmp_path: Path
 ) -> None:
     child = training(tmp_path, "--detach")
-    assert child.wait(timeout=60) == 0
+    assert child.wait(timeout=120) == 0
     (host,) = json.loads(workbench("attach", "--json").stdout)
     assert host["run"] == "tiny-1"
     assert host["session"] == str(tmp_path / "sessions" / "tiny.toml")

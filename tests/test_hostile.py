@@ -211,7 +211,7 @@ def test_a_full_disk_under_the_log_does_not_end_a_lane() -> None:
         lane.start()
         for id in (1, 2):
             lane.put(Job(ReadRow(id=id, index=0), told.put))
-            event = told.get(timeout=10)
+            event = told.get(timeout=60)
             assert isinstance(event, Failed)
             assert event.request == id
         lane.end()

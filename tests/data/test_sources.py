@@ -335,7 +335,7 @@ def test_a_hub_id_without_the_hub_is_one_sentence(
         capture_output=True,
         text=True,
         env=variables,
-        timeout=20,
+        timeout=120,
         check=True,
     )
     assert "the hub cannot be reached" in said.stdout, said.stderr

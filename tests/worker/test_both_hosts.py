@@ -1,7 +1,6 @@
 """What a Worker does, wherever it lives: each test runs against both hosts."""
 
 import json
-import time
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -300,7 +299,5 @@ def test_a_run_can_be_given_up_before_it_begins(line: Line, session: Session) ->
 def test_what_was_sent_last_is_answered_last(line: Line, session: Session) -> None:
     first = line.send(generate(line, session))
     second = line.send(generate(line, session))
-    begun = time.monotonic()
     ended = [line.wait_for(Done).request, line.wait_for(Done).request]
     assert ended == [first, second]
-    assert time.monotonic() - begun < 90
