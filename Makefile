@@ -26,7 +26,7 @@ run: starters
 
 test: starters
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
-	  PYTEST_ADDOPTS="-n 2 --dist loadfile $$PYTEST_ADDOPTS" $(BIN)/python -m pytest
+	  PYTEST_ADDOPTS="-n 2 --dist loadfile --no-loadscope-reorder $$PYTEST_ADDOPTS" $(BIN)/python -m pytest
 
 lint: setup
 	$(BIN)/ruff check .

@@ -30,6 +30,17 @@ from workbench.session import (
 )
 from workbench.worker.place import living
 
+# What takes longest, first: several processes that share the files out end at about the same time.
+LONGEST = ("terminal", "worker", "test_commands.py", "exporting", "ejecting", "training", "ui")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        top = item.path.relative_to(Path(__file__).parent).parts[0]
+        return LONGEST.index(top) if top in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

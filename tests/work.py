@@ -123,6 +123,7 @@ def fine_tune(
     **training: Any,
 ) -> runs.Run:
     """Train a new run of that name to its end; the run, closed."""
+    keep_libraries()
     made = made or session(**training)
     run = runs.Run.create(workspace, name, made, {})
     try:
