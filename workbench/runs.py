@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -246,12 +246,21 @@ def is_after(line: str, step: int, only_pinned: bool) -> bool:
         return False
 
 
+LAST = b"\n"  # is in no line: of a file only the last one is read
+
+
 class Tail:
     """Reads a growing file of JSON lines, each once; lines that are no JSON are passed over. One
-    that was replaced is read from its beginning."""
+    that was replaced is read from its beginning.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        only: lines without these bytes are passed over unread, but for the last two: the figures
+            of a step and of its evaluation.
+    """
+
+    def __init__(self, path: Path, only: bytes = b"") -> None:
         self.path, self.position, self.rest = path, 0, b""
+        self.only = only
         self.file = 0  # which it is, whatever its name
 
     def read(self) -> list[dict[str, Any]]:
@@ -268,6 +277,8 @@ class Tail:
         self.position += len(new)
         *lines, self.rest = (self.rest + new).split(b"\n")
         found = []
+        if self.only:
+            lines = [line for line in lines[:-2] if self.only in line] + lines[-2:]
         for line in lines:
             with suppress(ValueError):
                 if isinstance(value := json.loads(line), dict):
@@ -292,7 +303,7 @@ def status(folder: Path) -> RunStatus:
             state, message = "running", ""
         elif kind in ENDED:
             state, message = ENDED[kind], str(event.get("message", ""))
-    for line in Tail(folder / "metrics.jsonl").read()[-1:]:
+    for line in Tail(folder / "metrics.jsonl", only=LAST).read()[-1:]:
         step = max(step, int(line.get("step") or 0))
     if state == "running" and not is_locked(folder):
         state = "interrupted"
@@ -339,13 +350,42 @@ def finished_checkpoints(folder: Path) -> Iterator[tuple[int, Path]]:
     """
     steps = {
         int(event["step"])
-        for event in Tail(folder / "events.jsonl").read()
+        for event in standing(Tail(folder / "events.jsonl").read())
         if event.get("event") == "checkpoint" and "step" in event
     }
     for step in sorted(steps):
         path = folder / "checkpoints" / f"checkpoint-{step}"
         if (path / "trainer_state.json").exists():
             yield step, path
+
+
+def standing(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events without those of steps that a run went back beyond: it came to them anew."""
+    kept: list[dict[str, Any]] = []
+    for event in events:
+        if event.get("event") == "resumed":
+            step = int(event.get("step") or 0)
+            kept = [one for one in kept if int(one.get("step") or 0) <= step]
+        kept.append(event)
+    return kept
+
+
+def checkpoint_to_resume(folder: Path) -> tuple[int, Path] | None:
+    """The checkpoint that a run goes on from: the newest whole one.
+
+    Where numbers broke again after it, its weights are too far gone for any learning rate: then an
+    earlier one, the best if it is earlier.
+    """
+    found = last_checkpoint(folder)
+    kinds = ("started", "resumed", "broken_numbers")
+    turns = [e for e in Tail(folder / "events.jsonl").read() if e.get("event") in kinds][-2:]
+    if found is None or [one["event"] for one in turns] != ["resumed", "broken_numbers"]:
+        return found
+    earlier = [one for one in finished_checkpoints(folder) if one[0] < found[0]]
+    if turns[0].get("step") != found[0] or not earlier:
+        return found
+    best = best_checkpoint(folder)
+    return best if best in earlier else earlier[-1]
 
 
 def last_checkpoint(folder: Path) -> tuple[int, Path] | None:
@@ -357,7 +397,7 @@ def best_checkpoint(folder: Path) -> tuple[int, Path] | None:
     """The checkpoint of the best evaluation: its step and its folder; the newest where there was
     no evaluation."""
     there = dict(finished_checkpoints(folder))
-    for event in reversed(Tail(folder / "events.jsonl").read()):
+    for event in reversed(standing(Tail(folder / "events.jsonl").read())):
         if event.get("event") == "best" and event.get("step") in there:
             return int(event["step"]), there[event["step"]]
     return last_checkpoint(folder)

@@ -1,10 +1,15 @@
 """The monitor's views: answers over time, events, all runs, sweeps; and what is done to a run."""
 
+from pathlib import Path
+
+import pytest
 from msgspec.structs import replace
 
 from tests.ui.conftest import Bench, film_session, ready, screen_text, until
 from tests.ui.fake import FakeLink, write_run
 from workbench import protocol as p
+from workbench.ui.history import History
+from workbench.ui.summaries import Summaries
 
 
 async def test_answers_to_pinned_prompts_are_leafed_through(bench: Bench) -> None:
@@ -63,10 +68,10 @@ async def test_runs_are_compared_in_a_table_and_a_chart(bench: Bench) -> None:
         await until(pilot, lambda: app.monitor_pane.views[view_there].runs)
         await pilot.press("ctrl+t")  # the whole screen: there is room for the chart
         await pilot.press("space", "down", "space")
-        await until(pilot, lambda: "◆ 2 a-1" in screen_text(app))
-        assert "◆ 1 b-1" in screen_text(app)
+        await until(pilot, lambda: "━ 2 a-1" in screen_text(app))
+        assert "━ 1 b-1" in screen_text(app)
         await pilot.press("space")
-        await until(pilot, lambda: "◆ 2 a-1" not in screen_text(app))
+        await until(pilot, lambda: "━ 2 a-1" not in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: app.monitor_pane.view == "curves")
         assert app.watching.history.folder.name == "a-1"
@@ -96,6 +101,16 @@ async def test_a_run_under_way_is_steered(bench: Bench) -> None:
         await until(pilot, lambda: app.watching.live is None)
 
 
+def test_one_who_comes_to_a_paused_run_sees_that_it_is(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.events = [{"event": "started"}, {"event": "paused"}, {"event": "checkpoint"}]
+    assert history.paused
+    history.events.append({"event": "unpaused"})
+    assert not history.paused
+    history.what = "paused"  # news of the run's host count before its files
+    assert history.paused
+
+
 async def test_a_paused_run_says_so(bench: Bench) -> None:
     app, link = bench.open(FakeLink(bench.rows, pace=0.2))
     async with app.run_test(size=(160, 45)) as pilot:
@@ -105,9 +120,9 @@ async def test_a_paused_run_says_so(bench: Bench) -> None:
         link.news(p.TrainingAdvanced(run=app.watching.live, what="paused"))
         await until(pilot, lambda: app.watching.history.what in ("paused", "training"))
         app.watching.history.what = "paused"
-        app.monitor_pane.redraw()
-        await pilot.pause()
-        assert "‖ paused" in screen_text(app)
+        drawn = "".join(text for line in app.monitor_pane.curves.draw(76) for text, _ in line)
+        assert "‖ paused" in drawn
+        assert "p lets it go on" in drawn
         app.action_pause()
         await until(pilot, lambda: link.steered and link.steered[-1][0] == "resume")
         app.watching.stop()
@@ -191,3 +206,23 @@ async def test_a_row_is_pinned_and_unpinned(bench: Bench) -> None:
         await until(pilot, lambda: app.session.training.pinned == [app.browsing.row.key])
         await pilot.press("k")
         await until(pilot, lambda: app.session.training.pinned == [])
+
+
+def test_runs_that_are_over_are_read_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a-1", "b-1"):
+        write_run(bench.workspace, name, film_session(), 40)
+    summaries = Summaries()
+    first = summaries.read(bench.workspace)
+    assert [one.name for one in summaries.read(bench.workspace, {"a-1"})] == ["a-1"]
+    whole = History(first[0].history.folder)
+    whole.read()
+    assert first[0].history.eval_loss == whole.eval_loss
+    assert first[0].history.figure("seconds") == whole.figure("seconds")
+    read: list[str] = []
+    monkeypatch.setattr(History, "read", lambda self: read.append(self.folder.name))
+    summaries.read(bench.workspace)
+    assert read == []
+    with (bench.workspace / "runs" / "b-1" / "events.jsonl").open("a") as file:
+        file.write('{"event": "resumed", "step": 3, "time": 1}\n')
+    summaries.read(bench.workspace)
+    assert read == ["b-1"]

@@ -118,6 +118,10 @@ class Base(App[Any]):
     def sweeping(self) -> "Sweeping":
         raise NotImplementedError
 
+    @property
+    def sweep_under_way(self) -> bool:
+        return any(desk.busy == "sweeping" for desk in self.late_desks)
+
     def show_in_grid(self, job: "Job") -> None:
         """Go to the rows of a measurement."""
 

@@ -51,6 +51,7 @@ class Canvas:
         self.width, self.height = width, height
         self.dots = [[0] * width for _ in range(height)]
         self.inks = [[""] * width for _ in range(height)]
+        self.signs: dict[tuple[int, int], tuple[str, str]] = {}  # cell → a character and its ink
 
     def dot(self, x: int, y: int, ink: str) -> None:
         """Set a dot; (0, 0) is the top left one."""
@@ -65,11 +66,15 @@ class Canvas:
                 x0 + round((x1 - x0) * step / steps), y0 + round((y1 - y0) * step / steps), ink
             )
 
+    def sign(self, x: int, y: int, text: str, ink: str) -> None:
+        """Write a character over the cell of a dot."""
+        self.signs[x // 2, y // 4] = text, ink
+
     def row(self, y: int) -> list[tuple[str, str]]:
         """A row of cells as spans of (text, ink)."""
         spans: list[tuple[str, str]] = []
-        for bits, ink in zip(self.dots[y], self.inks[y], strict=True):
-            sign = chr(0x2800 + bits) if bits else " "
+        for x, (bits, under) in enumerate(zip(self.dots[y], self.inks[y], strict=True)):
+            sign, ink = self.signs.get((x, y), (chr(0x2800 + bits) if bits else " ", under))
             if spans and spans[-1][1] == ink:
                 spans[-1] = (spans[-1][0] + sign, ink)
             else:

@@ -31,13 +31,15 @@ def state(app: "WorkbenchApp") -> tuple[str, str]:
     if app.watching.live:
         run = app.watching.live
         step = max(run.step, app.watching.history.step if app.watching.history else 0)
-        return f"● training {count(step)}/{count(run.total_steps)}", "good"
+        word, ink = ("‖ paused", "warn") if app.watching.paused else ("● training", "good")
+        return f"{word} {count(step)}/{count(run.total_steps)}", ink
     if app.busy:
         return f"● {app.busy}", "accent"
     if app.modelling.loading:
         return one_line(app.modelling.loading, 40), "accent"
     if app.modelling.problem:
-        return "✗ no model", "bad"
+        bare = "without a head" in app.modelling.problem
+        return ("○ not trained yet", "quiet") if bare else ("✗ no model", "bad")
     return ("○ ready", "quiet") if app.modelling.status else ("○ connecting", "quiet")
 
 

@@ -7,19 +7,25 @@ from workbench import runs
 from workbench.protocol import RunStatus
 from workbench.ui.braille import Point
 
+EVALUATIONS = b'"eval_loss"'  # is in their lines
 RECENT = 20  # lines from which the speed is taken
+PAUSING = ("paused", "unpaused", "started", "resumed")  # events that say whether a run is held
 # Figures that have a curve beside those that begin with eval_, in the order they are offered.
 CURVES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory")
 
 
 class History:
-    """The series of one run, its latest figures, what happened to it and what it answered."""
+    """The series of one run, its latest figures, what happened to it and what it answered.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        brief: of its figures only the evaluations and the latest are read, and no answers.
+    """
+
+    def __init__(self, folder: Path, brief: bool = False) -> None:
         self.folder = folder
-        self.tail = runs.Tail(folder / "metrics.jsonl")
+        self.tail = runs.Tail(folder / "metrics.jsonl", EVALUATIONS if brief else b"")
         self.event_tail = runs.Tail(folder / "events.jsonl")
-        self.sample_tail = runs.Tail(folder / "samples.jsonl")
+        self.sample_tail = None if brief else runs.Tail(folder / "samples.jsonl")
         self.series: dict[str, list[Point]] = {"loss": [], "eval_loss": []}
         self.latest: dict[str, Any] = {}
         self.events: list[dict[str, Any]] = []
@@ -51,14 +57,19 @@ class History:
 
     @property
     def paused(self) -> bool:
-        return self.status.state == "running" and self.what == "paused"
+        """As its host says; to one that has just come, as the last event of the kind says."""
+        if self.status.state != "running" or self.what:
+            return self.status.state == "running" and self.what == "paused"
+        kinds = (str(one.get("event")) for one in reversed(self.events))
+        return next((one for one in kinds if one in PAUSING), "") == "paused"
 
     def read(self) -> bool:
         """Take in what is new in the files. True where there was something."""
         lines = self.tail.read()
         for line in lines:
             self.take(line)
-        events, samples = self.event_tail.read(), self.sample_tail.read()
+        events = self.event_tail.read()
+        samples = self.sample_tail.read() if self.sample_tail else []
         self.events += events
         for sample in samples:
             if sample.get("pinned"):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from workbench.ui.base import Base
 
 
+HEADLESS = "without a head"  # in what is said of a bare encoder
+
+
 class Modelling:
     def __init__(self, app: "Base") -> None:
         self.app = app
@@ -58,7 +61,12 @@ class Modelling:
                 self.problem, self.loading = event.message, ""
                 self.app.prompt_pane.fail(event.message)
                 self.app.output_pane.fail(event.message)
-                self.app.report(event, self.app.output_pane.display)
+                if HEADLESS in event.message:  # nothing is wrong: a run comes first
+                    self.app.note(event.message)
+                    self.app.tell("This model answers once a run gave it a head: F7 starts one.")
+                    self.app.show_state()
+                else:
+                    self.app.report(event, self.app.output_pane.display)
             case HostLost():
                 self.lose(event)
             case Failed():

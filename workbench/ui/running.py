@@ -53,9 +53,12 @@ class Running(Measuring):
 
     # --- start and stop ----------------------------------------------------------------------
 
-    def action_train(self) -> None:
+    async def action_train(self) -> None:
         if self.watching.live:
             self.action_stop_training()
+            return
+        if self.sweep_under_way:
+            await self.action_start_sweep()
             return
         from workbench.ui.screens.training import TrainScreen
 

@@ -91,7 +91,7 @@ class Sweeping:
             self.app.tell(str(error), "error")
             return
         self.app.take(session)
-        words = ", ".join(f"{name} {shown(value)}" for name, value in trial.values.items())
+        words = values_words(trial)
         self.app.tell(f"The session has the settings of {trial.run} now: {words}.")
 
     def redraw(self) -> None:
@@ -138,6 +138,15 @@ class Sweeping:
         else:
             choose = max if sweep.greater_is_better else min
             best = choose(there, key=lambda one: one.metric or 0.0)
-            words = ", ".join(f"{name} {shown(value)}" for name, value in best.values.items())
+            words = values_words(best)
             self.app.tell(f"The best of {len(there)} runs is {best.run}: {words}.")
         self.redraw()
+
+
+def values_words(trial: Trial) -> str:
+    """Its settings in brief."""
+    return ", ".join(
+        f"{name.removeprefix('training.')} "
+        + (f"{value:.3g}" if isinstance(value, float) else shown(value))
+        for name, value in trial.values.items()
+    )

@@ -44,6 +44,14 @@ class Watching:
         return self.live.name if self.live else ""
 
     @property
+    def paused(self) -> bool:
+        """Whether the run under way is held."""
+        history = self.history
+        return bool(
+            history and self.live and history.folder.name == self.live.name and history.paused
+        )
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether the run shown left weights to use."""
         return bool(self.history and runs.last_checkpoint(self.history.folder))
@@ -260,6 +268,9 @@ class Watching:
             "stopped": f"{status.name} is stopped at step {status.step:,}. ctrl+r resumes it.",
         }
         failed = status.state not in words
+        if self.app.sweep_under_way and not failed:  # the next run follows
+            self.app.show_state()
+            return
         self.app.tell(
             words.get(status.state, f"{status.name}: {status.message or status.state}"),
             "error" if failed else "information",

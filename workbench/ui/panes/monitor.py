@@ -11,7 +11,7 @@ from workbench.ui.actions import ACTIONS, shown_key
 from workbench.ui.history import History
 from workbench.ui.panes.pane import Pane
 from workbench.ui.views.curves import CurvesView
-from workbench.ui.widgets.lines import Bar, Line, Lines, clip
+from workbench.ui.widgets.lines import Bar, Line, Lines, cells, clip, spread
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
@@ -113,4 +113,8 @@ class MonitorPane(Pane):
                 line.append((f" {key} {action.label} ", "tab"))
             else:
                 line += [(f" {key}", "key"), (f" {action.label} ", "quiet")]
+        keys: Line = [("m", "key"), (" next figure ", "quiet")]
+        charted = self.view == "curves" and self.curves.chart.display
+        if charted and cells(line) + cells(keys) < width:
+            return [spread(line, keys, width)]
         return [clip(line, width)]

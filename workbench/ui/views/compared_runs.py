@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from workbench.text import one_line
+from workbench.ui.braille import Point
 from workbench.ui.summaries import Summaries, Summary
 from workbench.ui.units import count, duration, figure
 from workbench.ui.views.curves import STATES
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 INKS = ("smooth", "eval", "tuned", "special", "warn", "good")  # of curves, told by number, too
 NAMES_WIDE = 26
+WIDE = 66  # cells from which on a state is said in words
 
 
 class ComparedRunsView(Vertical):
@@ -90,7 +92,7 @@ class ComparedRunsView(Vertical):
         chosen = [self.chosen.name] if self.chosen else []
         shown = self.marked or chosen
         series = [
-            Series(label(number, name), INKS[number], one.history.eval_loss, marked=True)
+            curve(number, name, one.history.eval_loss)
             for number, name in enumerate(shown)
             for one in self.runs
             if one.name == name and one.history.eval_loss
@@ -117,7 +119,9 @@ class ComparedRunsView(Vertical):
         if not self.runs:
             words = "There is no run yet; F7 starts one." if self.read_once else "…"
             return wrap(words, width, "quiet")
-        line = f"  {'run':<{self.names}} {'state':<14}{'best eval':>10} {'step':>7}  rate, task"
+        state = "state" if width >= WIDE else ""
+        line = f"  {'run':<{self.names}} {state:<{2 if not state else 14}}"
+        line += f"{'best eval':>9} {'step':>6}  rate, task"
         keys: Line = [("enter", "key"), (" looks at it  ", "quiet"), ("space", "key")]
         keys += [(" shows its curve beside others", "quiet")]
         return [clip(keys, width), clip([(line, "title")], width)]
@@ -127,18 +131,19 @@ class ComparedRunsView(Vertical):
         longest = max((cell_len(one_line(one.name, 60)) for one in self.runs), default=4)
         return max(4, min(NAMES_WIDE, longest))
 
-    def item(self, index: int, width: int) -> Line:  # noqa: ARG002
+    def item(self, index: int, width: int) -> Line:
         one = self.runs[index]
         name = clipped(one_line(one.name, 60), self.names)
         number = self.marked.index(one.name) if one.name in self.marked else -1
         word, ink = STATES[one.history.status.state]
+        word = f"{word:<14}" if width >= WIDE else f"{word[:1]} "
         loss, step = one.best or (None, None)
         line: Line = [
             (f"{number + 1} ", INKS[number]) if number >= 0 else ("  ", "text"),
             (name + " " * (self.names - cell_len(name)) + " ", "strong"),
-            (f"{word:<14}", ink),
-            (f"{figure(loss) if loss is not None else '–':>10} ", "strong"),
-            (f"{count(int(step)) if step is not None else '–':>7}  ", "quiet"),
+            (word, ink),
+            (f"{figure(loss) if loss is not None else '–':>9} ", "strong"),
+            (f"{count(int(step)) if step is not None else '–':>6}  ", "quiet"),
         ]
         if one.session is not None:
             training = one.session.training
@@ -149,5 +154,7 @@ class ComparedRunsView(Vertical):
         return line
 
 
-def label(number: int, name: str) -> str:
-    return f"{number + 1} {one_line(name, 24)}"
+def curve(number: int, name: str, points: list[Point]) -> Series:
+    """A run's curve among others: by colour, and by a number at its end."""
+    label = f"{number + 1} {one_line(name, 24)}"
+    return Series(label, INKS[number], points, sign=str(number + 1))

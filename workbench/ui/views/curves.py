@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from workbench.settings import TrainingSettings
 from workbench.text import one_line
 from workbench.ui.braille import smoothed
 from workbench.ui.history import History
@@ -100,6 +101,7 @@ class CurvesView(Vertical):
         charted = history is not None and bool(history.loss or history.eval_loss)
         if self.chart.display != charted:
             self.chart.display = charted
+            self.pane.tabs.redraw()  # a key has, or has not, something to do
         self.set_class(charted, "charted")
         self.figures.redraw()
         if history and charted and self.chart_is_due(history):
@@ -143,12 +145,14 @@ class CurvesView(Vertical):
         lines.insert(0, spread(state, [(steps, "text")], width))
         if total:
             right = f" {share * 100:3.0f} %"
-            if status.state == "running" and history.seconds_left >= 0:
+            if status.state == "running" and not history.paused and history.seconds_left >= 0:
                 right += f" · {duration(history.seconds_left)} left"
             if (seconds := history.figure("seconds")) is not None:
                 right += f" · {duration(seconds)} so far"
             room = max(4, width - len(right))
             lines.append([*progress_bar(share, room, ink), (right, "quiet")])
+        if history.paused:
+            lines += wrap("p lets it go on; F5 answers from its weights meanwhile.", width, "quiet")
         if status.message and status.state in ("failed", "interrupted", "finished"):
             lines += wrap(status.message, width, "bad" if status.state == "failed" else "text")
         if status.state in ("interrupted", "stopped", "failed"):
@@ -161,7 +165,7 @@ class CurvesView(Vertical):
         if status.state == "finished":
             used = self.pane.session.model.adapter == history.folder.name
             words = "F5 answers with it" if used else "alt+u answers with it"
-            words += " · b compares it with its base · x exports it · F7 starts another run"
+            words += " · b compares it with its base · x exports it · w writes its script"
             lines += wrap(words, width, "quiet")
         return [*lines, *self.figure_lines(history, width)]
 
@@ -188,29 +192,13 @@ class CurvesView(Vertical):
         return lines
 
     def draw_plan(self, width: int) -> list[Line]:
-        training = self.pane.session.training
-        rows = plural(training.rows, "row") if training.rows else "all rows"
-        epochs = f"{training.num_train_epochs:g} epoch" + (
-            "s" if training.num_train_epochs != 1 else ""
-        )
-        length = f"{training.max_steps:,} steps" if training.max_steps > 0 else epochs
-        batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
+        """What F7 would start; while it begins, how far that is."""
         lines: list[Line] = []
         if self.pane.progress:
             lines += [*progress_lines(self.pane.progress, width), []]
-        lines += [[("No run yet. ", "strong"), ("F7", "key"), (" starts one:", "text")]]
-        for name, value in (
-            ("method", f"LoRA, rank {training.lora_r}, alpha {training.lora_alpha}"),
-            ("rows", f"{rows}, {length}"),
-            ("batch", f"{plural(batch, 'row')} a step"),
-            ("learning rate", f"{training.learning_rate:g}, {training.lr_scheduler_type}"),
-            (
-                "evaluation",
-                f"{plural(training.evaluation_rows, 'row')}, every {training.eval_steps} steps"
-                if training.eval_steps
-                else "at the end",
-            ),
-        ):
+        else:
+            lines.append([("No run yet. ", "strong"), ("F7", "key"), (" starts one:", "text")])
+        for name, value in plan_of(self.pane.session.training):
             lines.append(clip([(f"  {name:<14}", "quiet"), (value, "text")], width))
         if not self.pane.session.prompt().completion and not self.pane.native:
             lines += wrap(
@@ -226,6 +214,30 @@ class CurvesView(Vertical):
                     spread([("  " + name, "text")], [(f"{steps}  ", "quiet"), (word, ink)], width)
                 )
         return lines
+
+
+def plan_of(training: TrainingSettings) -> list[tuple[str, str]]:
+    """The settings of a run in brief: name, value."""
+    rows = plural(training.rows, "row") if training.rows else "all rows"
+    epochs = f"{training.num_train_epochs:g} epoch{'s' * (training.num_train_epochs != 1)}"
+    length = f"{training.max_steps:,} steps" if training.max_steps > 0 else epochs
+    batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    rate = f"{training.learning_rate:g}" if training.learning_rate else "as is usual"
+    method = training.method.replace("_", " ")
+    if training.method not in ("full", "prompt_tuning", "prefix_tuning"):
+        method += f", rank {training.lora_r}, alpha {training.lora_alpha}"
+    evaluation = plural(training.evaluation_rows, "row") if training.evaluation_rows else "none"
+    if training.evaluation_rows:
+        every = f"every {training.eval_steps} steps" if training.eval_steps else "at the end"
+        evaluation += f", {every}"
+    return [
+        ("task", "as rows and model say" if training.task == "auto" else training.task),
+        ("method", method),
+        ("rows", f"{rows}, {length}"),
+        ("batch", f"{plural(batch, 'row')} a step" if batch else "as memory and rows allow"),
+        ("learning rate", f"{rate}, {training.lr_scheduler_type}"),
+        ("evaluation", evaluation),
+    ]
 
 
 def gpu_line(index: int, gpu: dict[str, object], width: int) -> Line:

@@ -9,8 +9,8 @@ from workbench.protocol import SweepAdvanced, Trial
 from workbench.text import one_line
 from workbench.ui.summaries import Summaries, Summary
 from workbench.ui.units import count, duration, figure
-from workbench.ui.views.compared_runs import INKS, label
-from workbench.ui.widgets.chart import Chart, Series
+from workbench.ui.views.compared_runs import INKS, curve
+from workbench.ui.widgets.chart import Chart
 from workbench.ui.widgets.lines import Line, clip, progress_bar, wrap
 from workbench.ui.widgets.listing import Listing
 
@@ -87,9 +87,11 @@ class SweepView(Vertical):
         if self.reading or not self.trials:
             return
         self.reading = True
+        names = {one.run for one in self.trials[:CURVES]}
 
         def read() -> None:
-            found = {one.name: one for one in self.summaries.read(self.pane.bench.workspace)}
+            there = self.summaries.read(self.pane.bench.workspace, names)
+            found = {one.name: one for one in there}
             self.app.call_from_thread(self.show_curves, found)
 
         self.run_worker(read, thread=True, exit_on_error=False)
@@ -100,8 +102,7 @@ class SweepView(Vertical):
         for number, trial in enumerate(self.trials[:CURVES]):
             summary = found.get(trial.run)
             if summary is not None and summary.history.eval_loss:
-                points = summary.history.eval_loss
-                series.append(Series(label(number, trial.run), INKS[number], points, marked=True))
+                series.append(curve(number, trial.run, summary.history.eval_loss))
         self.chart.display = bool(series) and self.size.height > 14
         self.chart.show(series)
 
@@ -146,7 +147,7 @@ class SweepView(Vertical):
             words = " · ".join(f"{short(name)} {share:.0%}" for name, share in ranked)
             lines.append(clip([("what mattered: ", "quiet"), (words, "text")], width))
         keys: Line = [("enter", "key"), (" looks at the run  ", "quiet"), ("u", "key")]
-        keys += [(" takes its settings into the session", "quiet")]
+        keys += [(" takes its settings over", "quiet")]
         titles = "".join(f"{short(name)[:15]:>16}" for name in self.settings)
         metric = sweep.metric.removeprefix("eval_").replace("_", " ")
         lines += [
@@ -175,8 +176,8 @@ class SweepView(Vertical):
 
 
 def state_words(sweep: SweepAdvanced) -> str:
-    direction = "the higher the better" if sweep.greater_is_better else "the lower the better"
-    return f"{sweep.state} · by {sweep.metric.replace('_', ' ')}, {direction}"
+    direction = "highest" if sweep.greater_is_better else "lowest"
+    return f"{sweep.state} · {direction} {sweep.metric.replace('_', ' ')} wins"
 
 
 def short(name: str) -> str:

@@ -18,6 +18,7 @@ class Series:
     points: Sequence[Point]
     marked: bool = False  # each point gets a mark
     legend: bool = True
+    sign: str = ""  # a character at its end: curves are told apart without colours, too
 
 
 def chart(series: Sequence[Series], width: int, height: int, last_x: float = 0) -> list[Line]:
@@ -76,6 +77,8 @@ def trace(
             for shift in ((0, -1), (0, 1), (1, 0), (-1, 0)):
                 canvas.dot(column + shift[0], end + shift[1], one.ink)
         before = (column, end)
+    if before and one.sign:
+        canvas.sign(*before, one.sign, one.ink)
 
 
 def legend(shown: Sequence[tuple[Series, Sequence[Point]]], width: int) -> Line:
