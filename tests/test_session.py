@@ -45,6 +45,9 @@ def test_every_key_is_written(tmp_path: Path) -> None:
         ("[[prompts]]\nname='a'\n[[prompts]]\nname='a'", 'prompts: two are named "a"'),
         ("active_prompt = 'z'", 'active_prompt: there is no prompt "z"; there is first.'),
         ("prompts = []", "prompts: expected array of length >= 1"),
+        ("[training]\nnum_train_epochs = inf", "num_train_epochs: expected a finite number; it is"),
+        ("[training]\nseed = 4294967296", "training.seed: expected int <= 4294967295; it is"),
+        ("[training]\nthreads = 100000", "training.threads: expected int <= 1024; it is 100000."),
         ("[generation]\ntop_p = 1.5", "generation.top_p: expected float <= 1.0; it is 1.5."),
         (
             "[layout]\nfocus = 'left'",

@@ -67,10 +67,7 @@ def with_value(session: Session, name: str, value: Any) -> Session:
         place[last] = value
     except (IndexError, TypeError):
         raise SessionError(f"{name}: there is no such key in the session.") from None
-    try:
-        return msgspec.convert(document, Session)
-    except msgspec.ValidationError as error:
-        raise SessionError(sessions.explain(str(error), document)) from None
+    return sessions.read(document)
 
 
 def parts_of(session: Session, name: str) -> list[str | int]:

@@ -5,6 +5,7 @@ Field names are those of the libraries that use them (transformers, peft, datase
 """
 
 import difflib
+import math
 import os
 import re
 import tempfile
@@ -148,9 +149,9 @@ def loads(text: str, name: str = "session") -> Session:
             f"{name} is not valid TOML: {error}. Correct it and try again."
         ) from None
     try:
-        session = msgspec.convert(document, Session)
-    except msgspec.ValidationError as error:
-        raise SessionError(f"{name}: {explain(str(error), document)}") from None
+        session = read(document)
+    except SessionError as error:
+        raise SessionError(f"{name}: {error}") from None
     names = [prompt.name for prompt in session.prompts]
     if repeated := {one for one in names if names.count(one) > 1}:
         raise SessionError(
@@ -162,6 +163,30 @@ def loads(text: str, name: str = "session") -> Session:
             f"there is {', '.join(names)}."
         )
     return session
+
+
+def read(document: dict[str, Any]) -> Session:
+    """A session from its tables.
+
+    Raises:
+        SessionError: naming the key and what was expected.
+    """
+    try:
+        session = msgspec.convert(document, Session)
+    except msgspec.ValidationError as error:
+        raise SessionError(explain(str(error), document)) from None
+    if key := infinite(document):
+        raise SessionError(f"{key}: expected a finite number; it is inf.")
+    return session
+
+
+def infinite(value: Any, key: str = "") -> str:
+    """The key of a number that is not finite, for which JSON has no word; empty where all are."""
+    parts = value.items() if isinstance(value, dict) else ()
+    for name, one in enumerate(value) if isinstance(value, list) else parts:
+        if found := infinite(one, f"{key}.{name}" if key else str(name)):
+            return found
+    return key if isinstance(value, float) and not math.isfinite(value) else ""
 
 
 def explain(error: str, document: dict[str, Any]) -> str:

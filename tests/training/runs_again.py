@@ -28,8 +28,8 @@ def killed_at(step: int, serve: Callable[[int], None] = nobody_listens) -> Liste
 def resume(
     loaded: LoadedModel, folder: Path, made: Session, hooks: Listener | None = None
 ) -> runs.Run:
-    """Go on with the run in `folder` from its last whole checkpoint, to its end."""
-    last = runs.last_checkpoint(folder)
+    """Go on with the run in `folder` from the checkpoint that is due, to its end."""
+    last = runs.checkpoint_to_resume(folder)
     run = runs.Run(folder)
     try:
         train(made, loaded, rows(), run, hooks or Listener(), last[1] if last else None)

@@ -233,6 +233,46 @@ def test_a_run_that_broke_goes_on_with_half_the_learning_rate(
     assert (said["step"], said["value"]) == (4, 2.5e-3)
 
 
+def test_a_run_that_breaks_again_goes_back_further(
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights of its last checkpoint may be finite and still beyond help."""
+    made = session(**SIZES | {"save_steps": 2}, warmup_steps=0.0, lr_scheduler_type="constant")
+    compute = CompletionTrainer.compute_loss
+
+    def broken(self: CompletionTrainer, *given: Any, **named: Any) -> Any:
+        loss = compute(self, *given, **named)
+        rate = self._get_learning_rate()
+        return loss * float("nan") if self.state.global_step == 5 and rate > 2e-3 else loss
+
+    monkeypatch.setattr(CompletionTrainer, "compute_loss", broken)
+    folder = tmp_path / "runs" / "a"
+    with pytest.raises(TrainingError, match="half the learning rate"):
+        fine_tune(tiny, tmp_path, "a", made=made)
+    with pytest.raises(TrainingError, match="half the learning rate"):
+        resume(tiny, folder, made)
+    assert (runs.checkpoint_to_resume(folder) or (0,))[0] == 2
+    run = resume(tiny, folder, made)
+    assert runs.status(folder).state == "finished"
+    assert [one["step"] for one in events(folder, "resumed")] == [4, 2]
+    assert lines(run, "metrics", "step") == [1, 2, 3, 4, 5, 6]
+    assert lines(run, "metrics", "learning_rate") == pytest.approx([5e-3] * 2 + [1.25e-3] * 4)
+
+
+def test_what_a_run_went_back_beyond_does_not_count(tmp_path: Path) -> None:
+    run = runs.Run.create(tmp_path, "a", session(), {})
+    for step in (2, 4):
+        folder = run.checkpoints / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text("{}")
+        run.event("checkpoint", step=step)
+        run.event("best", step=step)
+    run.event("resumed", step=2)  # checkpoint-4 is begun anew, and a kill cuts it short
+    run.close()
+    assert [step for step, _ in runs.finished_checkpoints(run.folder)] == [2]
+    assert (runs.best_checkpoint(run.folder) or (0,))[0] == 2
+
+
 def test_broken_weights_are_in_no_checkpoint(tiny: LoadedModel, tmp_path: Path) -> None:
     def break_weights(step: int) -> None:
         if step == 6:  # the last: no further loss would tell

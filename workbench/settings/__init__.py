@@ -7,12 +7,12 @@ of files.
 from workbench.settings.base import (
     DataFormat,
     Metric,
-    NotNegative,
     Pane,
     Positive,
     PositiveFloat,
     ProblemKind,
     Section,
+    Seed,
     Share,
 )
 from workbench.settings.data import DatasetSettings
@@ -45,7 +45,6 @@ __all__ = [
     "Method",
     "Metric",
     "ModelSettings",
-    "NotNegative",
     "OptimizeSettings",
     "Pane",
     "Positive",
@@ -55,6 +54,7 @@ __all__ = [
     "Prompt",
     "ReinforcementSettings",
     "Section",
+    "Seed",
     "Share",
     "SweepSettings",
     "Task",

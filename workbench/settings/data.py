@@ -6,9 +6,9 @@ from msgspec import Meta
 
 from workbench.settings.base import (
     DataFormat,
-    NotNegative,
     ProblemKind,
     Section,
+    Seed,
     TextRows,
 )
 
@@ -42,7 +42,7 @@ class DatasetSettings(Section):
     group_by: Annotated[
         str, Meta(description="A column whose equal values all stay on one side.")
     ] = ""
-    split_seed: Annotated[NotNegative, Meta(description="Another number holds out others.")] = 0
+    split_seed: Annotated[Seed, Meta(description="Another number holds out others.")] = 0
     text_rows: Annotated[
         TextRows,
         Meta(

@@ -6,9 +6,9 @@ from msgspec import Meta
 
 from workbench.settings.base import (
     Metric,
-    NotNegative,
     Positive,
     Section,
+    Seed,
 )
 from workbench.settings.models import ModelSettings
 
@@ -87,4 +87,4 @@ class OptimizeSettings(Section):
     reflection_model: Annotated[
         ModelSettings | None, Meta(description="Who reflects, with gepa; none: the session's.")
     ] = None
-    seed: NotNegative = 0
+    seed: Seed = 0

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from workbench.settings.base import (
-    NotNegative,
     Positive,
     PositiveFloat,
     Section,
+    Seed,
     Share,
 )
 
@@ -65,7 +65,7 @@ class GenerationSettings(Section):
     top_p: Share = 0.95
     top_k: Annotated[int, Meta(ge=0, description="0 keeps every token.")] = 50
     repetition_penalty: PositiveFloat = 1.0
-    seed: NotNegative = 0
+    seed: Seed = 0
     num_return_sequences: Annotated[
         int, Meta(ge=1, le=64, description="Answers to one prompt; each has a seed of its own.")
     ] = 1

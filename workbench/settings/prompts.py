@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from workbench.settings.base import (
-    NotNegative,
     Section,
+    Seed,
 )
 from workbench.settings.models import GenerationSettings, ModelSettings
 
@@ -29,7 +29,7 @@ class ExampleSettings(Section):
         ),
     ] = "random"
     count: Annotated[int, Meta(ge=0, le=200, description="0: none.")] = 0
-    seed: NotNegative = 0
+    seed: Seed = 0
     rows: Annotated[
         list[str], Meta(description="Picked rows: number, colon, a hash of the content.")
     ] = []

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from workbench.settings.base import NotNegative, Positive, PositiveFloat, Section, Share
+from workbench.settings.base import Positive, PositiveFloat, Section, Seed, Share
 
 Task = Literal[
     "auto",
@@ -255,7 +255,13 @@ class TrainingSettings(Section):
         Meta(description="Compile the model first: minutes that pay off in long runs on a GPU."),
     ] = False
     threads: Annotated[
-        int, Meta(ge=0, description="Processor threads; 0: one fewer than there are.")
+        int,
+        Meta(
+            ge=0,
+            le=1024,
+            description="Processor threads; more than there are processors are slower. 0: one "
+            "fewer than there are.",
+        ),
     ] = 0
     freeze_layers: Annotated[
         int, Meta(ge=0, description="The first blocks of the model that stay as they are.")
@@ -314,7 +320,7 @@ class TrainingSettings(Section):
     reinforcement: ReinforcementSettings = ReinforcementSettings()
     virtual_tokens: VirtualTokenSettings = VirtualTokenSettings()
     seed: Annotated[
-        NotNegative,
+        Seed,
         Meta(description="Of the rows' choice and order, of new weights and of dropout."),
     ] = 0
 
@@ -341,4 +347,4 @@ class SweepSettings(Section):
             "magnitude). Empty: learning_rate and lora_r around the session's."
         ),
     ] = {}
-    seed: NotNegative = 0
+    seed: Seed = 0

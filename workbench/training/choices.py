@@ -22,6 +22,7 @@ from workbench.usual import learning_rate, rows_in_memory
 
 PACKS = ("sft", "pretraining")  # tasks whose rows may stand one after the other
 METRICS = {"classification": "eval_accuracy", "seq2seq": "eval_chrf"}  # where rows are measured
+MOST_THREADS = 1024  # as the setting training.threads
 Fits = Callable[[Session, int], int]  # (session, rows) → the largest batch up to it that fits
 
 
@@ -140,7 +141,7 @@ def threads(device: str) -> tuple[int, str]:
     said = os.environ.get("OMP_NUM_THREADS", "")
     there = cores()
     if said.isdecimal() and int(said) and int(said) != max(1, there - 1):
-        return int(said), "OMP_NUM_THREADS says so"
+        return min(int(said), MOST_THREADS), "OMP_NUM_THREADS says so"
     if there == 1:
         return 1, "there is one processor"
     what = "the GPU computes; " if device != "cpu" else ""

@@ -11,7 +11,7 @@ class BrokenNumbersError(TrainingError):
     def __init__(self, what: str, step: int) -> None:
         super().__init__(
             f"The {what} no number any more after step {step}; resume the run, which goes on from "
-            "its last checkpoint with half the learning rate, or start anew with a lower "
+            "a checkpoint before with half the learning rate, or start anew with a lower "
             "training.learning_rate."
         )
         self.step = step

@@ -314,7 +314,7 @@ class Recorder(TrainerCallback):
 
     def note_best(self) -> None:
         """Say that the checkpoint of this step is the best, once."""
-        events = runs.Tail(self.run.folder / "events.jsonl").read()
+        events = runs.standing(runs.Tail(self.run.folder / "events.jsonl").read())
         if any(one.get("event") == "best" and one.get("step") == self.step for one in events):
             return
         best = self.best

@@ -139,7 +139,7 @@ def resolved(
 
 
 def to_resume(folder: Path) -> tuple[Session, Path]:
-    """The session and the last whole checkpoint of a run."""
+    """The session of a run, and the checkpoint that it goes on from."""
     from workbench import session as sessions
 
     if not (folder / "session.toml").exists():
@@ -149,7 +149,7 @@ def to_resume(folder: Path) -> tuple[Session, Path]:
             f"{folder.name} is finished: there is nothing to resume; start a new run, with more "
             "training.num_train_epochs for a longer one."
         )
-    found = runs.last_checkpoint(folder)
+    found = runs.checkpoint_to_resume(folder)
     if found is None:
         raise RefusedError(f"{folder.name} has no whole checkpoint to resume from; start anew.")
     return sessions.load(folder / "session.toml"), found[1]
