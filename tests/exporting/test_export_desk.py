@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.exporting.made import made, trained, workspace
-from tests.worker.conftest import Line, line, open_line
+from tests.worker.conftest import Line, line, open_line, shared_host
 from workbench import session as sessions
 from workbench.protocol import (
     Cancel,
@@ -20,7 +20,7 @@ from workbench.protocol import (
 )
 from workbench.session import Session
 
-__all__ = ["line", "open_line"]
+__all__ = ["line", "open_line", "shared_host"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -63,16 +63,16 @@ def test_an_export_can_be_given_up(open_line: Callable[..., Line]) -> None:
     assert not [path for path in line.folder.iterdir() if "out" in path.name]
 
 
-def test_the_commands_say_where_it_is(workbench: Run, session: Session, tmp_path: Path) -> None:
-    done = workbench("export", "one", "--to", "mine", "--in-process")
+def test_the_commands_say_where_it_is(forked: Run, session: Session, tmp_path: Path) -> None:
+    done = forked("export", "one", "--to", "mine", "--in-process")
     assert done.stdout == f"{tmp_path / 'mine'}\n"
     assert (tmp_path / "mine" / "adapter_config.json").exists()  # what it trained
-    gone = workbench("export", "two", "--to", "x", check=1)
+    gone = forked("export", "two", "--to", "x", check=1)
     assert "There is no run 'two'" in gone.stderr
     assert "there is one" in gone.stderr
-    wrong = workbench("export", "one", "--to", "x", "--checkpoint", "newest", check=1)
+    wrong = forked("export", "one", "--to", "x", "--checkpoint", "newest", check=1)
     assert "takes a step, best or last" in wrong.stderr
-    ejected = workbench("eject", "runs/one", "--to", "again.py", "--in-process", "--json")
+    ejected = forked("eject", "runs/one", "--to", "again.py", "--in-process", "--json")
     assert json.loads(ejected.stdout)["path"] == str(tmp_path / "again.py")
     assert (tmp_path / "again.rows.jsonl").exists()
     assert "LoraConfig" in (tmp_path / "again.py").read_text()

@@ -108,7 +108,7 @@ def text_of(card: Card) -> str:
         f"# {one_line(trained.name)}",
         beginning(card),
         heading("How to use it", fenced(card.snippet, card.language)),
-        heading("The prompt", prompt_words(trained)) if card.kind == "causal" else "",
+        heading("The prompt", prompt_words(trained)) if speaks(card) else "",
         heading("How it was made", made(card)),
         heading("Results", results(trained)),
         heading("Measured", "\n\n".join(card.measured)) if card.measured else "",
@@ -159,6 +159,11 @@ def beginning(card: Card) -> str:
         *card.notes,
     ]
     return "\n\n".join(one for one in lines if one)
+
+
+def speaks(card: Card) -> bool:
+    """Whether it is asked in the words of a prompt."""
+    return card.kind in ("causal", "seq2seq") or bool(card.trained.session.prompt().template)
 
 
 def prompt_words(trained: Trained) -> str:

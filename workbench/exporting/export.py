@@ -29,10 +29,10 @@ from workbench.exporting.weights import (
     check_mergeable,
     whole_model,
 )
+from workbench.exporting.wording import wording
 from workbench.inference.errors import reason
-from workbench.inference.heads import Kind, own_head
-from workbench.protocol import ExportRun, FormatFound
-from workbench.session import Prompt
+from workbench.inference.heads import Kind, family_of, own_head
+from workbench.protocol import ExportRun
 
 Report = Callable[[str, float, float, str], None]
 SHARD = "5GB"
@@ -279,7 +279,7 @@ def make_gguf(
         converter.convert(tool, whole, folder / name, request.quantisation, report)
         shutil.rmtree(whole)
         text, notes = modelfile.modelfile(
-            trained, name, tokenizer, wording(trained), speech.ends_of(tokenizer, base)
+            trained, name, tokenizer, wording(trained, kind), speech.ends_of(tokenizer, base)
         )
         (folder / "Modelfile").write_text(text, encoding="utf-8", errors="replace")
         about = base_of(trained)
@@ -310,17 +310,17 @@ def asked(trained: Trained, kind: Kind, name: str, folder: Path, base: Base | No
 
     from workbench.data.templates import ENVIRONMENT
 
-    prompt = wording(trained)
+    config = base_config(trained)
+    prompt = wording(trained, kind, getattr(config, "model_type", ""))
     variables: set[str] = set()
     with suppress(Exception):  # a template that does not parse trains nothing, and shows nothing
         variables = meta.find_undeclared_variables(ENVIRONMENT.parse(prompt.template)) - {"row"}
-    config: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    problems = {
-        "regression": "regression",
-        "multi_label_classification": "multi_label",
-    }
+    labels = trained.session.training.classification
+    problem: str = labels.problem_type
+    with suppress(OSError, ValueError):  # an adapter has no configuration of a model
+        whole = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        problem = str(whole.get("problem_type")).removesuffix("_classification")
+    tokenizer = speech.tokenizer_of(trained) if kind == "seq2seq" else None
     return Asked(
         kind=kind,
         name=name,
@@ -330,32 +330,17 @@ def asked(trained: Trained, kind: Kind, name: str, folder: Path, base: Base | No
         chat=(folder / "chat_template.jinja").exists(),
         base=base.name if base else "",
         revision=base.revision if base else "",
-        problem=problems.get(str(config.get("problem_type")), ""),
+        problem="regression" if trained.task == "reward" else problem,
+        labels=labels.labels if trained.task == "classification" else (),
+        scores=trained.task == "reward",
+        two_texts=config is not None and family_of(config) == "encoder",
+        languages=speech.languages_of(tokenizer),
     )
 
 
-def wording(trained: Trained) -> Prompt:
-    """The wording that the rows were put in: the prompt pane's, or their format's own."""
-    from workbench.data.wordings import in_use
-
-    prompt = trained.session.prompt()
-    if prompt.template.strip():
-        return prompt
-    found = recognised(trained)
-    return in_use(found, prompt) if found is not None else prompt
-
-
-def recognised(trained: Trained) -> FormatFound | None:
-    """What the rows are, by the first of them, where the data is on this machine."""
-    from workbench import catalogue
-    from workbench.data.formats import recognise_table
-    from workbench.data.sources import open_source
-
-    settings = trained.session.dataset
-    here = trained.workspace / Path(settings.source).expanduser()
-    if settings.source not in catalogue.STARTERS and not here.exists():
-        return None
-    with suppress(Exception):  # gone or changed since: the card says less
-        source = open_source(settings, trained.workspace, lambda *_: None)
-        return recognise_table(source.table(settings.split), settings, trained.session.prompt())
+def base_config(trained: Trained) -> Any:
+    """The configuration of the base model; None where it is gone."""
+    base = maybe_base(trained, lambda *_: None)
+    with suppress(ExportError):
+        return config_of(trained, base) if base is not None else None
     return None

@@ -4,8 +4,8 @@ Knows wordings and transformers' names; runs nothing. What comes from a prompt i
 as a literal.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.inference.heads import Kind
@@ -33,6 +33,10 @@ class Asked:
     base: str = ""  # of an adapter
     revision: str = ""  # of the base
     problem: str = ""  # of a classifier: single_label, multi_label, regression
+    labels: Sequence[str] = ()  # of a classifier, in the order of its outputs
+    scores: bool = False  # a reward model: asked with a prompt and an answer
+    two_texts: bool = False  # which it gets as two texts
+    languages: Mapping[str, str] = field(default_factory=dict)  # of the tokenizer, by attribute
 
 
 def snippet(asked: Asked) -> str:
@@ -43,6 +47,8 @@ def snippet(asked: Asked) -> str:
         return loading(asked, generating=True) + seq2seq(asked)
     if asked.kind == "masked":
         return loading(asked) + MASKED
+    if asked.scores:
+        return loading(asked) + scores(asked)
     return loading(asked) + classifier(asked)
 
 
@@ -52,17 +58,19 @@ def loading(asked: Asked, generating: bool = False) -> str:
     config = ["GenerationConfig"] if asked.base and generating else []
     names = ", ".join(sorted([model, "AutoTokenizer", *config]))
     lines = ["import torch"] if asked.kind in ("masked", "classifier") else []
-    lines += ["from jinja2 import Template"] if asked.variables else []
+    lines += ["from jinja2 import Template"] if asked.variables and not asked.scores else []
     lines += ["from peft import PeftModel"] if asked.base else []
     lines += [f"from transformers import {names}", ""]
+    more = f", revision={literal(asked.revision)}" if asked.revision else ""
+    if asked.kind == "classifier" and (asked.labels or asked.problem == "regression"):
+        more += f", num_labels={max(1, len(asked.labels))}"
     where = "  # this folder, or its name on the hub" if asked.name == "." else ""
     lines.append(f"MODEL = {literal(asked.name)}{where}")
     if asked.base:
-        revision = f", revision={literal(asked.revision)}" if asked.revision else ""
         lines += [
             f"BASE = {literal(asked.base)}",
             "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
-            f"base = {model}.from_pretrained(BASE, dtype={literal(asked.dtype)}{revision})",
+            f"base = {model}.from_pretrained(BASE, dtype={literal(asked.dtype)}{more})",
             "model = PeftModel.from_pretrained(base, MODEL).eval()",
         ]
         if generating:
@@ -115,10 +123,35 @@ def causal(asked: Asked) -> str:
 
 
 def seq2seq(asked: Asked) -> str:
-    return (
-        'text = "…"  # your own text\n'
-        'inputs = tokenizer(text, return_tensors="pt")\n' + generate(asked, "made[0]")
+    prompt = asked.prompt
+    languages = "".join(
+        f"tokenizer.{name} = {literal(value)}\n" for name, value in asked.languages.items()
     )
+    if prompt.system.strip() or prompt.turns:
+        lines = turns(asked) + 'text = "\\n\\n".join(turn["content"] for turn in turns)\n'
+    else:
+        lines = read(asked)
+    return (
+        languages
+        + lines
+        + 'inputs = tokenizer(text, return_tensors="pt")\n'
+        + generate(asked, "made[0]")
+    )
+
+
+def read(asked: Asked) -> str:
+    """The text that is read, filled from a row where the prompt has variables."""
+    template = asked.prompt.template
+    if asked.variables:
+        row = dict.fromkeys(asked.variables, "…")
+        return (
+            f"row = {literal(row)}  # your own text\n"
+            f"TEMPLATE = {literal(template)}\n"
+            "text = Template(TEMPLATE).render(row=row, **row)\n"
+        )
+    if template.strip():
+        return f"text = {literal(template)}\n"
+    return 'text = "…"  # your own text\n'
 
 
 def generate(asked: Asked, answer: str) -> str:
@@ -140,13 +173,51 @@ print(tokenizer.decode(logits.argmax()))
 
 
 def classifier(asked: Asked) -> str:
-    lines = 'inputs = tokenizer("…", return_tensors="pt")  # your own text\n'
+    lines = read(asked) + 'inputs = tokenizer(text, return_tensors="pt")\n'
     lines += "with torch.no_grad():\n    logits = model(**inputs).logits[0]\n"
     if asked.problem == "regression":
         return lines + "print(float(logits[0]))\n"
     if asked.problem == "multi_label":
-        return lines + (
-            "shares = logits.sigmoid().tolist()\n"
-            "print({model.config.id2label[n]: share for n, share in enumerate(shares)})\n"
+        names = "LABELS" if asked.base else "model.config.id2label"
+        return (
+            labels_of(asked)
+            + lines
+            + (
+                "shares = logits.sigmoid().tolist()\n"
+                f"print({{{names}[n]: share for n, share in enumerate(shares)}})\n"
+            )
         )
-    return lines + "print(model.config.id2label[int(logits.argmax())])\n"
+    names = "LABELS" if asked.base else "model.config.id2label"
+    return labels_of(asked) + lines + f"print({names}[int(logits.argmax())])\n"
+
+
+def labels_of(asked: Asked) -> str:
+    """The labels of an adapter, which a base model does not have."""
+    return f"LABELS = {literal(list(asked.labels))}\n" if asked.base else ""
+
+
+def scores(asked: Asked) -> str:
+    """What a reward model gives an answer."""
+    said = asked.prompt.system.strip()
+    lines = 'question, answer = "…", "…"  # your own texts\n'
+    if asked.two_texts:
+        if said:
+            lines += f'question = {literal(said)} + "\\n\\n" + question\n'
+        lines += 'inputs = tokenizer(question, answer, return_tensors="pt")\n'
+    elif asked.chat:
+        turns = [{"role": "system", "content": said}] if said else []
+        lines += (
+            f"turns = {literal(turns)}\n"
+            'turns += [{"role": "user", "content": question}]\n'
+            'turns += [{"role": "assistant", "content": answer}]\n'
+            "text = tokenizer.apply_chat_template(turns, tokenize=False).rstrip()\n"
+            'inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")\n'
+        )
+    else:
+        if said:
+            lines += f'question = {literal(said)} + "\\n\\n" + question\n'
+        lines += (
+            'text = f"{question} {answer}{tokenizer.eos_token}"\n'
+            'inputs = tokenizer(text, return_tensors="pt")\n'
+        )
+    return lines + "with torch.no_grad():\n    print(float(model(**inputs).logits[0, 0]))\n"

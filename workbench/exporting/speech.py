@@ -8,9 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from workbench.data.pairing import speak
 from workbench.exporting.errors import ExportError
 from workbench.exporting.trained import Trained
+from workbench.exporting.wording import recognised
 from workbench.inference.errors import ModelError
+from workbench.inference.source_states import forced
 from workbench.session import GenerationSettings
 
 
@@ -23,9 +26,23 @@ def tokenizer_of(trained: Trained) -> Any:
     from workbench.inference.tokenizer import tokenizer_in
 
     try:
-        return tokenizer_in(trained.session.model, trained.checkpoint)
+        tokenizer = tokenizer_in(trained.session.model, trained.checkpoint)
     except ModelError as error:
         raise ExportError(f"{str(error).rstrip('.')} (in {trained.checkpoint}).") from error
+    if hasattr(tokenizer, "tgt_lang") and (found := recognised(trained)) is not None:
+        speak(tokenizer, found)
+    return tokenizer
+
+
+def languages_of(tokenizer: Any) -> dict[str, str]:
+    """The languages that a tokenizer of many reads and writes, by the names of its attributes."""
+    if not hasattr(tokenizer, "tgt_lang"):
+        return {}
+    return {
+        name: str(value)
+        for name in ("src_lang", "tgt_lang")
+        if (value := getattr(tokenizer, name, None))
+    }
 
 
 def settings_of(trained: Trained) -> GenerationSettings:
@@ -82,4 +99,8 @@ def generation_config(
         for name in ("decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id"):
             values[name] = getattr(before, name, None)
         values["bad_words_ids"] = getattr(before, "bad_words_ids", None)
+        if languages_of(tokenizer) and (language := forced(tokenizer)):
+            values["forced_bos_token_id"] = language[0]
+        if settings.num_beams > 1:
+            values |= {"num_beams": settings.num_beams, "early_stopping": True}
     return GenerationConfig(**values)
