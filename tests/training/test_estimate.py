@@ -13,6 +13,7 @@ from tests.work import PROMPT, load_tiny, nobody_listens, rows
 from workbench.inference.heads import Head
 from workbench.protocol import Plan
 from workbench.session import ModelSettings, Session, TrainingSettings
+from workbench.settings import VirtualTokenSettings
 from workbench.training.activations import Batch, Living, count
 from workbench.training.estimate import Estimate, estimate
 from workbench.training.methods import lay
@@ -165,6 +166,9 @@ def test_a_plan_of_a_run_that_cannot_begin_says_why(planner: Planner, folder: Pa
     assert "training.method lora" in plan.problem
     plan, _ = planned(planner, folder, session(max_length=8))
     assert "max_length" in plan.problem
+    many = VirtualTokenSettings(num_virtual_tokens=1000)
+    plan, _ = planned(planner, folder, session(method="prompt_tuning", virtual_tokens=many))
+    assert "1000 virtual tokens are more than half of the 512" in plan.problem
 
 
 def test_time_is_taken_from_an_earlier_run(planner: Planner, folder: Path, tmp_path: Path) -> None:

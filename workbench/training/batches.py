@@ -18,7 +18,7 @@ from workbench.inference.model import model_config
 from workbench.session import Session, TrainingSettings
 from workbench.training.activations import Batch
 from workbench.training.estimate import Counted, Estimate, estimate
-from workbench.training.methods import lay
+from workbench.training.methods import lay, reserve
 from workbench.training.outline import outline
 from workbench.training.recipe import Recipe, Work
 from workbench.training.tasks import head_of, recipe_of
@@ -109,6 +109,7 @@ def lay_out(loaded: LoadedModel, session: Session) -> None:
         TrainingError: where it does not fit.
     """
     settings = session.training
+    reserve(loaded, settings, session)
     if settings.method in ("prompt_tuning", "prefix_tuning"):
         virtual(loaded, settings)
         return
@@ -127,14 +128,13 @@ def virtual(loaded: LoadedModel, settings: TrainingSettings) -> None:
     from torch import nn
 
     text = loaded.model.config.get_text_config()
-    count = settings.virtual_tokens.num_virtual_tokens or 20
     size = text.hidden_size
     if settings.method == "prefix_tuning":
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         size = 2 * text.num_hidden_layers * heads * width
     with torch.device("meta"):
-        loaded.model.prompt_encoder = nn.Embedding(count, size)
+        loaded.model.prompt_encoder = nn.Embedding(loaded.reserved, size)
     loaded.model.get_input_embeddings().weight.requires_grad_(False)
 
 

@@ -87,12 +87,7 @@ def tokens(
         TrainingError: where the model cannot read so many.
     """
     ids, said = begin_from(loaded, settings, session)
-    count = settings.virtual_tokens.num_virtual_tokens or len(ids) or USUAL
-    if count > loaded.positions // 2:
-        raise TrainingError(
-            f"{count} virtual tokens are more than half of the {loaded.positions} that "
-            f"{loaded.settings.name} can read; set training.virtual_tokens.num_virtual_tokens."
-        )
+    count = needed(loaded, settings, session)
     if not ids:
         ids = drawn(loaded, count, settings.seed)
         said = f"tokens drawn at random from the vocabulary{said}"
@@ -108,9 +103,19 @@ def tokens(
 
 
 def needed(loaded: LoadedModel, settings: TrainingSettings, session: Session | None) -> int:
-    """How many virtual tokens there will be."""
+    """How many virtual tokens there will be.
+
+    Raises:
+        TrainingError: where the model cannot read so many.
+    """
     wanted = settings.virtual_tokens.num_virtual_tokens
-    return wanted or len(begin_from(loaded, settings, session)[0]) or USUAL
+    count = wanted or len(begin_from(loaded, settings, session)[0]) or USUAL
+    if count > loaded.positions // 2:
+        raise TrainingError(
+            f"{count} virtual tokens are more than half of the {loaded.positions} that "
+            f"{loaded.settings.name} can read; set training.virtual_tokens.num_virtual_tokens."
+        )
+    return count
 
 
 def configured(
