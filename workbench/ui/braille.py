@@ -67,8 +67,11 @@ class Canvas:
             )
 
     def sign(self, x: int, y: int, text: str, ink: str) -> None:
-        """Write a character over the cell of a dot."""
-        self.signs[x // 2, y // 4] = text, ink
+        """Write a character over the cell of a dot, or left of those that are there already."""
+        column = x // 2
+        while (column, y // 4) in self.signs:
+            column -= 1
+        self.signs[column, y // 4] = text, ink
 
     def row(self, y: int) -> list[tuple[str, str]]:
         """A row of cells as spans of (text, ink)."""

@@ -62,7 +62,7 @@ TRAINING: tuple[Action, ...] = (
     action(
         "eject_run",
         "w",
-        "As a script",
+        "Script",
         "Write the run as one Python script that makes it again.",
     ),
     action("start_sweep", "o", "Sweep", "Search for good settings: several runs of the session."),

@@ -19,7 +19,7 @@ from workbench.ui.widgets.listing import Listing
 if TYPE_CHECKING:
     from workbench.ui.panes.monitor import MonitorPane
 
-INKS = ("smooth", "eval", "tuned", "special", "warn", "good")  # of curves, told by number, too
+INKS = ("smooth", "eval", "special", "bad", "text", "good")  # told apart in 16 colours, too
 NAMES_WIDE = 26
 WIDE = 66  # cells from which on a state is said in words
 
@@ -147,7 +147,7 @@ class ComparedRunsView(Vertical):
         ]
         if one.session is not None:
             training = one.session.training
-            more = f"{training.learning_rate:g}  {one.kind}"
+            more = f"{training.learning_rate:.3g}  {one.kind}"
             seconds = one.history.figure("seconds")
             more += f"  {duration(seconds)}" if seconds is not None else ""
             line.append((more, "quiet"))

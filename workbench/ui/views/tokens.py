@@ -30,6 +30,8 @@ WORDS: dict[TokenRole, str] = {
     "special": "special",
     "special_trained": "special, trained on",
 }
+WHOLE = "one loss for the row"  # in how a row becomes tokens
+OF_WHOLE: dict[TokenRole, str] = {"context": "read", "trained": "loss on the row"}
 SEVERITY = {"bad": ("✗ ", "bad"), "warn": ("! ", "warn"), "note": ("· ", "quiet")}
 
 
@@ -79,7 +81,10 @@ def inspected_lines(result: TokensInspected, width: int, ids: bool) -> list[Line
         lines.append([])
         if len(result.sequences) > 1:
             lines.append([(sequence.name, "title")])
-        lines += [*legend(sequence, width), *sequence_lines(sequence, result, width, ids)]
+        lines += [
+            *legend(sequence, width, WHOLE in result.how),
+            *sequence_lines(sequence, result, width, ids),
+        ]
     return [*lines, [], *wrap(f"{result.how}", width, "quiet")]
 
 
@@ -89,19 +94,19 @@ def badge_lines(badge: Badge, width: int) -> list[Line]:
     return [[(sign if not index else "  ", ink), *line] for index, line in enumerate(body)]
 
 
-def legend(sequence: TokenSequence, width: int) -> list[Line]:
-    """How many tokens have which role, each in its role's own looks."""
+def legend(sequence: TokenSequence, width: int, whole: bool = False) -> list[Line]:
+    """How many tokens have which role, each in its role's own looks; of a row that has one loss
+    as a `whole`, that no token has one of its own."""
     numbers = Counter(sequence.roles)
     lines: list[Line] = []
     line: Line = [(plural(len(sequence.ids), "token") + ":", "quiet")]
     for role, ink in INK.items():
         if not numbers[role] and role in ("truncated", "special_trained"):
             continue
-        item: Line = [
-            (" ", "quiet"),
-            (WORDS[role], ink),
-            (f" {count(numbers[role])} ", "quiet"),
-        ]
+        words, amount = WORDS[role], f" {count(numbers[role])} "
+        if whole and role in OF_WHOLE and not (role == "trained" and numbers[role]):
+            words, amount = OF_WHOLE[role], amount if numbers[role] else " "
+        item: Line = [(" ", "quiet"), (words, ink), (amount, "quiet")]
         if cells(line) + cells(item) > width:
             lines.append(line)
             line = []
