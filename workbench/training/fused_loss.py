@@ -11,7 +11,9 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-PART = 1 << 25  # logits of a part: 128 MB in float32
+# Logits of a part, 128 MB in float32; of a GPU 1 GB: small parts make small products, and the
+# gradient of the head's matrix is added up once a part.
+PART, PART_ON_GPU = 1 << 25, 1 << 28
 
 
 def fused_cross_entropy(
@@ -19,13 +21,15 @@ def fused_cross_entropy(
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     targets: torch.Tensor,
-    part: int = PART,
+    part: int = 0,
 ) -> torch.Tensor:
     """Cross-entropy of `hidden @ weight.T + bias` and `targets`, summed, float32.
 
     `hidden` is [n, size], `weight` [words, size], `targets` [n]. Products are in the number format
-    of autocast, or of `hidden`; the sum of exponentials is in float32.
+    of autocast, or of `hidden`; the sum of exponentials is in float32. `part` is how many logits
+    are computed at once; 0: by the device.
     """
+    part = part or (PART_ON_GPU if hidden.device.type == "cuda" else PART)
     found: torch.Tensor = FusedCrossEntropy.apply(hidden, weight, bias, targets, part)  # type: ignore[no-untyped-call]
     return found
 
