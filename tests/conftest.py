@@ -31,7 +31,16 @@ from workbench.session import (
 from workbench.worker.place import living
 
 # What takes longest, first: several processes that share the files out end at about the same time.
-LONGEST = ("terminal", "worker", "test_commands.py", "exporting", "ejecting", "training", "ui")
+LONGEST = (
+    "terminal",
+    "worker",
+    "test_commands.py",
+    "test_training_commands.py",
+    "exporting",
+    "ejecting",
+    "training",
+    "ui",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

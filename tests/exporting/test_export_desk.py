@@ -1,4 +1,4 @@
-"""Exports through a Worker, in either host, and by command."""
+"""Exports through a Worker, and by command: each is a process that imports the libraries anew."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.exporting.made import made, trained, workspace
-from tests.worker.conftest import Line, line, open_line, shared_host
+from tests.worker.conftest import Line, open_line
 from workbench import session as sessions
 from workbench.protocol import (
     Cancel,
@@ -20,7 +20,7 @@ from workbench.protocol import (
 )
 from workbench.session import Session
 
-__all__ = ["line", "open_line", "shared_host"]
+__all__ = ["open_line"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -42,7 +42,8 @@ def session(tmp_path: Path, model: Path) -> Session:
     return session
 
 
-def test_a_run_is_exported(line: Line) -> None:
+def test_a_run_is_exported(open_line: Callable[..., Line]) -> None:
+    line = open_line("in-process")
     asked = ExportRun(folder=str(line.folder), run="one", to="out", what="adapter")
     *before, told = line.ask(asked, RunExported)
     assert isinstance(told, RunExported)
@@ -67,10 +68,10 @@ def test_the_commands_say_where_it_is(forked: Run, session: Session, tmp_path: P
     done = forked("export", "one", "--to", "mine", "--in-process")
     assert done.stdout == f"{tmp_path / 'mine'}\n"
     assert (tmp_path / "mine" / "adapter_config.json").exists()  # what it trained
-    gone = forked("export", "two", "--to", "x", check=1)
+    gone = forked("export", "two", "--to", "x", "--in-process", check=1)
     assert "There is no run 'two'" in gone.stderr
     assert "there is one" in gone.stderr
-    wrong = forked("export", "one", "--to", "x", "--checkpoint", "newest", check=1)
+    wrong = forked("export", "one", "--to", "x", "--checkpoint", "newest", "--in-process", check=1)
     assert "takes a step, best or last" in wrong.stderr
     ejected = forked("eject", "runs/one", "--to", "again.py", "--in-process", "--json")
     assert json.loads(ejected.stdout)["path"] == str(tmp_path / "again.py")
