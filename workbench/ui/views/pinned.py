@@ -136,7 +136,10 @@ class PinnedView(Vertical):
             lines += [clip([(f"Changed since step {step}:", "quiet")], width)]
             lines += text_lines(self.text(at - 1), self.text(at), width)
         else:
-            lines += wrap(self.text(at) or "(nothing)", width)
+            text = self.text(at)
+            if not text.strip():  # line breaks alone would push out of sight what was expected
+                text = one_line(text, 400) or "(nothing)"
+            lines += wrap(text, width)
         if one.get("expected"):
             lines += [[], [("Expected", "title")], *wrap(str(one["expected"]), width, "quiet")]
         if asked := one.get("asked"):
