@@ -36,6 +36,8 @@ LONGEST = (
     "worker",
     "test_commands.py",
     "test_training_commands.py",
+    "test_data_commands.py",
+    "test_hostile.py",
     "exporting",
     "ejecting",
     "training",

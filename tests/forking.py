@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class Forking:
         self.parent: subprocess.Popen[bytes] | None = None
 
     def run(
-        self, words: tuple[str, ...], folder: Path, seconds: float = 120
+        self, words: Sequence[str], folder: Path, seconds: float = 120
     ) -> subprocess.CompletedProcess[str]:
         """The command in that folder, once it has ended.
 

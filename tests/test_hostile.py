@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Run
+from tests.forking import Forking
 from tests.terminal.terminal import WORKBENCH
 from workbench import runs
 from workbench.session import Session
@@ -26,7 +28,7 @@ def run(
         text=True,
         errors="replace",
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
         env={**os.environ, **environment},
     )
 
@@ -39,14 +41,14 @@ ESCAPE = "\x1b]0;x\x07"
     [
         ["train", f"{ESCAPE}\nno"],
         ["generate", "tiny", f"--{ESCAPE}"],
-        ["train", "tiny", "--resume", ESCAPE],
+        ["train", "tiny", "--resume", ESCAPE, "--in-process"],
         ["new", f"{ESCAPE}.toml"],
     ],
 )
 def test_an_argument_is_repeated_literally(
-    session: Session, tmp_path: Path, words: list[str]
+    forking: Forking, session: Session, tmp_path: Path, words: list[str]
 ) -> None:
-    said = run(tmp_path, *words).stderr
+    said = forking.run(words, tmp_path).stderr
     assert "\x1b" not in said
     assert "\x07" not in said
     assert "␛]0;x␇" in said or "\\x1b]0;x" in said
@@ -54,9 +56,10 @@ def test_an_argument_is_repeated_literally(
 
 @pytest.mark.parametrize("name", ["../out", "a/b", ".", ESCAPE])
 @pytest.mark.parametrize("option", ["--name", "--resume"])
-def test_a_run_stays_under_runs(session: Session, tmp_path: Path, name: str, option: str) -> None:
-    done = run(tmp_path, "train", "tiny", option, name)
-    assert done.returncode == 1
+def test_a_run_stays_under_runs(
+    forked: Run, session: Session, tmp_path: Path, name: str, option: str
+) -> None:
+    done = forked("train", "tiny", option, name, "--in-process", check=1)
     assert "cannot be the name of a run" in done.stderr
     assert not list(tmp_path.rglob("metrics.jsonl"))
 
@@ -117,7 +120,7 @@ def test_a_reader_that_has_enough_is_no_error(session: Session, tmp_path: Path) 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.stderr.splitlines()[-1] == "status 0"
     assert "BrokenPipe" not in done.stderr
