@@ -44,8 +44,7 @@ def outline(
     try:
         with torch.device("meta"):
             model = made(config, head, settings.trust_remote_code)
-        if hasattr(model, "tie_weights"):  # left out while another thread loads a model
-            model.tie_weights()
+        tie(model)
         if not hasattr(model, "generation_config"):
             model.generation_config = None
         found = LoadedModel(settings, model.to(dtype), tokenizer, why, head)
@@ -56,6 +55,14 @@ def outline(
         ) from error
     found.device, found.dtype = device, dtype
     return found
+
+
+def tie(model: Any) -> None:
+    """Make one of the weights that the model shares. Its own `tie_weights` does nothing while
+    another thread loads a model: the library switches it off for the process."""
+    for name, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
+        path, _, last = name.rpartition(".")
+        setattr(model.get_submodule(path), last, model.get_parameter(source))
 
 
 def made(config: Any, head: Head, remote_code: bool) -> Any:
