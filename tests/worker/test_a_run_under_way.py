@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from tests.worker.conftest import Line
@@ -26,6 +27,7 @@ from workbench.protocol import (
     Welcome,
 )
 from workbench.session import Session
+from workbench.training.completion import CompletionTrainer
 
 LONG = {"num_train_epochs": 200.0, "eval_steps": 0, "save_steps": 0, "warmup_steps": 0.0}
 
@@ -155,3 +157,19 @@ def test_a_host_that_is_killed_in_a_run_loses_nothing(
         for folder in (part, whole)
     ]
     assert texts[0] == texts[1]
+
+
+def test_why_a_run_failed_is_in_its_log(
+    open_line: Callable[..., Line], session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_given: Any, **_named: Any) -> None:
+        raise ValueError("made to fail")
+
+    monkeypatch.setattr(CompletionTrainer, "compute_loss", broken)
+    line = open_line("in-process")
+    line.start_training(session)
+    failed = line.wait_for(Failed)
+    assert "Traceback" not in failed.message
+    log = (line.folder / "runs" / "tiny-1" / "worker.log").read_text()
+    assert "Traceback" in log
+    assert "made to fail" in log
