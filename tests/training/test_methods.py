@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.inference.kinds import load_kind
 from tests.training.plain import plain_losses
+from tests.translating import load_pairs_model
 from tests.work import Listener, fine_tune, lines, load_tiny, nobody_listens, rows, session
 from workbench import runs
 from workbench.inference.errors import ModelError
@@ -295,3 +296,14 @@ def test_answers_from_a_full_fine_tune_are_those_of_its_step(folder: Path, tmp_p
     assert lines(busy, "metrics", "loss") == lines(quiet, "metrics", "loss")
     assert len(set(said["base"])) == 1
     assert len(set(said["tuned"])) > 1
+
+
+def test_a_prefix_that_begins_at_random_does_not_claim_to_begin_from_words(tmp_path: Path) -> None:
+    loaded = load_pairs_model(tmp_path, "t5")
+    chosen = session(method="prefix_tuning", task="seq2seq")
+    laid = lay(loaded, chosen.training, chosen)
+    said = "small random numbers: only a model that writes on can begin a prefix from words"
+    assert laid.about["virtual_tokens_from"] == said
+    assert f"{laid.about['virtual_tokens']} virtual tokens begin from {said}" in laid.reasons
+    prefix = loaded.model.prompt_encoder["default"].embedding.weight
+    assert 0.01 < float(prefix.std()) < 0.03

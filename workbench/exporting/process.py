@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from workbench.protocol import (
@@ -77,6 +78,9 @@ def watch(requests: Any) -> None:
 
 
 def exported(request: ExportRun | EjectRun, tell: Any) -> AnyEvent:
+    from workbench.exporting.trained import run_folder
+
+    run_folder(Path(request.folder), request.run)  # said before libraries take their seconds
     from workbench.inference.tokenizer import quiet
 
     quiet()
@@ -101,13 +105,16 @@ def exported(request: ExportRun | EjectRun, tell: Any) -> AnyEvent:
 
 def words(error: BaseException) -> str:
     """What went wrong, in one sentence; the details go to the log."""
+    from workbench.exporting.errors import ExportError
+
+    if isinstance(error, ExportError):
+        return str(error)
     from workbench.catalogue import SourceError
     from workbench.data.prompting import PromptError
-    from workbench.exporting.errors import ExportError
     from workbench.inference.errors import ModelError, reason
     from workbench.training.errors import TrainingError
 
-    if isinstance(error, ExportError | ModelError | PromptError | SourceError | TrainingError):
+    if isinstance(error, ModelError | PromptError | SourceError | TrainingError):
         return str(error)
     traceback.print_exception(error)
     if isinstance(error, MemoryError):

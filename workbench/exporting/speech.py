@@ -13,7 +13,6 @@ from workbench.exporting.errors import ExportError
 from workbench.exporting.trained import Trained
 from workbench.exporting.wording import recognised
 from workbench.inference.errors import ModelError
-from workbench.inference.source_states import forced
 from workbench.session import GenerationSettings
 
 
@@ -76,6 +75,8 @@ def generation_config(
         before: the model's own, of which an encoder-decoder keeps how its answers begin.
     """
     from transformers import GenerationConfig
+
+    from workbench.inference.source_states import forced
 
     settings, ends = settings_of(trained), ends_of(tokenizer, base)
     values: dict[str, Any] = {
