@@ -241,6 +241,15 @@ def test_encoder_decoders_write_the_same_by_the_sessions_beams(
     assert 'TEMPLATE = "translate English to French: {{ en }}"' in card
 
 
+@pytest.mark.parametrize("name", ["prompt", "prefix"])
+def test_virtual_tokens_are_generated_with_without_a_cache(
+    folder: Path, expected: dict[str, str], name: str
+) -> None:
+    """On SmolLM2 peft's generate answered as the base model where it kept a cache."""
+    config = json.loads((folder / "out" / name / "generation_config.json").read_text())
+    assert config["use_cache"] is False
+
+
 def test_virtual_tokens_cannot_be_merged(folder: Path, expected: dict[str, str]) -> None:
     with pytest.raises(ExportError, match=r"virtual tokens, which cannot be merged.*export"):
         export(ExportRun(folder=str(folder), run="prompt", to="no"), nobody_listens)

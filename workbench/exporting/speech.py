@@ -14,6 +14,7 @@ from workbench.exporting.trained import Trained
 from workbench.exporting.wording import recognised
 from workbench.inference.errors import ModelError
 from workbench.session import GenerationSettings
+from workbench.usual import VIRTUAL
 
 
 def tokenizer_of(trained: Trained) -> Any:
@@ -96,6 +97,8 @@ def generation_config(
         }
     if settings.repetition_penalty != 1:
         values["repetition_penalty"] = settings.repetition_penalty
+    if trained.method in VIRTUAL:  # peft's generate loses a tuned prefix beside a cache
+        values["use_cache"] = False
     if before is not None and getattr(before, "decoder_start_token_id", None) is not None:
         for name in ("decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id"):
             values[name] = getattr(before, name, None)
