@@ -170,6 +170,8 @@ def train(
             f"A run goes on as it began: leave out --set, --preset and --plan, or start a new run "
             f"instead of resuming {resume}."
         )
+    if resume or name:
+        runs.check_name(resume or name)  # before a worker is started
     request = StartTraining(
         session=session,
         session_path=str(path.absolute()),
