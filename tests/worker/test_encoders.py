@@ -1,5 +1,6 @@
 """An encoder through the app's own path: trained, asked, measured, beside a chat model."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from workbench.protocol import (
     TokensInspected,
     TrainingEnded,
 )
-from workbench.session import ModelSettings, Prompt, Session, TrainingSettings
+from workbench.session import DatasetSettings, ModelSettings, Prompt, Session, TrainingSettings
 
 
 @pytest.fixture
@@ -143,11 +144,40 @@ def test_a_classifier_is_trained_asked_and_compared(
     assert compared.verdict
 
 
+@pytest.mark.parametrize(
+    ("problem", "metric", "labels"),
+    [
+        ("regression", "eval_spearman", {"positive": 1.5, "negative": -1.5}),
+        ("multi_label", "eval_micro_f1", {"positive": ["good"], "negative": ["bad", "long"]}),
+    ],
+)
+def test_numbers_and_several_labels_are_learnt(
+    open_line: Any, encoder: Session, problem: str, metric: str, labels: dict[str, Any]
+) -> None:
+    line = open_line("in-process")
+    rows = [{**row, "label": labels[row["label"]]} for row in reviews(64)]
+    path = line.folder / "labelled.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = replace(encoder, dataset=DatasetSettings(source=path.name, evaluation_count=12))
+    made = replace(made, training=replace(encoder.training, evaluation_rows=12))
+    ended = start(line, made, problem)
+    assert (ended.state, ended.message) == ("finished", "")
+    folder = line.folder / "runs" / problem
+    assert sessions.load(folder / "session.toml").training.classification.problem_type == problem
+    told = [one for one in runs.Tail(folder / "metrics.jsonl").read() if "eval_loss" in one]
+    assert told[-1]["eval_loss"] < told[0]["eval_loss"]
+    assert told[-1][metric] > told[0][metric]
+
+
 def test_words_are_learnt_and_guessed(open_line: Any, encoder: Session) -> None:
     line = open_line("in-process")
-    training = replace(encoder.training, task="masked_lm", num_train_epochs=1.0)
+    training = replace(encoder.training, task="masked_lm", num_train_epochs=4.0)
     ended = start(line, replace(encoder, training=training), "words")
     assert (ended.state, ended.message) == ("finished", "")
+    metrics = runs.Tail(line.folder / "runs" / "words" / "metrics.jsonl").read()
+    told = [one for one in metrics if "eval_loss" in one]
+    assert told[-1]["eval_loss"] < told[0]["eval_loss"]
+    assert told[-1]["eval_masked_accuracy"] > told[0]["eval_masked_accuracy"]
     samples = runs.Tail(line.folder / "runs" / "words" / "samples.jsonl").read()
     assert all("write [MASK]" in one["problem"] for one in samples)
     masked = replace(encoder, prompts=[Prompt(name="m", template="{{ text }} It is [MASK].")])
