@@ -252,7 +252,7 @@ def advice_on(session: Session, task: str = "auto", rows: int = 0) -> list[tuple
         *of_rate(session.training, meant),
         *of_lora(session.training),
         *of_steps(session.training, rows),
-        *of_evaluations(session.training),
+        *of_evaluations(session.training, meant),
         *of_task(session.training, meant),
     ]
     return [(f"training.{name}", words) for name, words in found]
@@ -372,7 +372,7 @@ def steps(settings: TrainingSettings, rows: int) -> int:
     return math.ceil(an_epoch * settings.num_train_epochs)
 
 
-def of_evaluations(settings: TrainingSettings) -> Found:
+def of_evaluations(settings: TrainingSettings, task: Task) -> Found:
     found: Found = []
     evaluates = settings.evaluation_rows > 0
     metric = settings.metric_for_best_model.removeprefix("eval_")
@@ -384,7 +384,8 @@ def of_evaluations(settings: TrainingSettings) -> Found:
                 "eval_steps.",
             )
         )
-    if metric not in ("loss", "", "auto") and not settings.metric_rows:
+    given = task in (*PREFERENCES, "grpo")  # whose own metrics come with the loss
+    if metric not in ("loss", "", "auto") and not settings.metric_rows and not given:
         found.append(
             ("metric_for_best_model", f"{metric} is only measured where metric_rows is not 0.")
         )

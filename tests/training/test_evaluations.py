@@ -306,3 +306,12 @@ def test_a_line_says_how_long_it_will_take(tiny: LoadedModel, tmp_path: Path) ->
     assert len(left) == 4
     assert left[-1] == 0
     assert all(one >= 0 for one in left)
+
+
+def test_a_run_that_got_no_better_than_before_says_so() -> None:
+    settings = TrainingSettings()
+    best = Best(settings)
+    best.take_all([{"step": 0, "eval_loss": 0.5}, {"step": 20, "eval_loss": 0.6}])
+    assert "0.5 then, and 0.6 at best" in best.no_gain
+    best.take(40, {"eval_loss": 0.4})
+    assert not best.no_gain

@@ -71,6 +71,17 @@ class Best:
             )
 
     @property
+    def no_gain(self) -> str:
+        """A sentence where no evaluation was better than that before the first step."""
+        gain = self.value - self.before if self.greater else self.before - self.value
+        if not math.isfinite(gain) or gain > 0:
+            return ""
+        return (
+            f"No evaluation was better than before training: {self.metric} was {self.before:.4g} "
+            f"then, and {self.value:.4g} at best; try another learning rate, or more rows."
+        )
+
+    @property
     def hopeless(self) -> bool:
         """Whether to stop: so many evaluations were no better."""
         patience = self.settings.early_stopping_patience

@@ -244,7 +244,8 @@ class Loop:
         if recorder.stopped and step < total:
             self.run.event("stopped", step=step, message=f"Stopped at step {step} of {total}.")
             return "stopped"
-        words = {"message": recorder.message} if recorder.message else {}
+        said = " ".join(one for one in (recorder.message, recorder.best.no_gain) if one)
+        words = {"message": said} if said else {}
         self.run.event("finished", step=step, **words)
         return "finished"
 

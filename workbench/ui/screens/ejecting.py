@@ -110,7 +110,7 @@ class EjectScreen(Sheet):
             case RunEjected():
                 self.text = event.text
                 if event.request == self.writing:
-                    self.said, self.asked = f"Written to {event.path}.", ""
+                    self.said, self.asked = f"Written to {event.path}, its rows beside it.", ""
                     self.bench.tell(
                         f"Wrote the script of {one_line(self.run, 60)} to {event.path}."
                     )
