@@ -173,3 +173,16 @@ def test_why_a_run_failed_is_in_its_log(
     log = (line.folder / "runs" / "tiny-1" / "worker.log").read_text()
     assert "Traceback" in log
     assert "made to fail" in log
+
+
+def test_answers_are_learnt(open_line: Callable[..., Line], session: Session) -> None:
+    line = open_line("in-process")
+    session = replace(session, dataset=replace(session.dataset, evaluation_count=16))
+    settings = {"evaluation_rows": 16, "metric_rows": 16, "eval_steps": 0, "save_steps": 0}
+    line.start_training(session, method="full", num_train_epochs=8.0, **settings)
+    ended = line.wait_for(TrainingEnded)
+    assert (ended.run.state, ended.run.message) == ("finished", "")
+    folder = Path(ended.run.folder)
+    for name, rises in (("eval_loss", False), ("eval_accuracy", True)):
+        first, last = metrics(folder, name)
+        assert last > first if rises else last < first, name
