@@ -29,6 +29,7 @@ from transformers import (
 from workbench import session as sessions
 from workbench.data.sources import open_dataset
 from workbench.inference.model import load_model
+from workbench.training.arranged import arranged
 from workbench.training.completion import attention_for, collator_for, learnt, loss_of
 from workbench.training.examples import choose_rows, prepare_examples
 from workbench.training.methods import lay
@@ -113,7 +114,8 @@ def main() -> None:
         trainer.sampler = EpochSampler(
             len(examples), settings.per_device_train_batch_size, settings.seed, examples.lengths
         )
-        trainer.train()
+        with arranged(loaded, settings):
+            trainer.train()
     seconds = clock.times[-1] - clock.times[0]
     rate = sum(trainer.tokens[1 : len(clock.times)]) / seconds
     result = {

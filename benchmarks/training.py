@@ -28,7 +28,7 @@ def with_screen(folder: Path, session: Path) -> tuple[float, list[float]]:
     before = len(runs.find(folder))
     terminal = Terminal([*WORKBENCH, str(session)], cwd=folder)
     try:
-        terminal.until(r"tokens of \d", 120)
+        terminal.until(r"tokens · \S+ % of \d", 120)
         terminal.press("f7")
         terminal.still(1)
         terminal.press("enter")
@@ -61,7 +61,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, own_state(Path(name)):
         folder = Path(name)
         session = film_reviews(
-            folder, max_steps=options.steps, evaluation_rows=0, eval_steps=0, save_steps=0
+            folder,
+            max_steps=options.steps,
+            evaluation_rows=0,
+            eval_steps=0,
+            save_steps=0,
+            pinned_count=0,
+            metric_rows=0,
         )
         for _ in range(options.pairs):
             rate, losses = with_screen(folder, session)
