@@ -123,7 +123,7 @@ async def test_rows_that_are_examples_by_themselves_need_no_answer_to_learn(benc
         app.browsing.edit(Prompt(name="plain"))
         await until(pilot, lambda: "It needs an answer to learn" not in screen_text(app))
         await pilot.press("f7")
-        await until(pilot, lambda: "whose rows are examples by" in screen_text(app))
+        await until(pilot, lambda: "learns to give the answers on" in screen_text(app))
         assert "no answer to learn yet" not in screen_text(app)
 
 
