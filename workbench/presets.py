@@ -18,6 +18,7 @@ from workbench.usual import BILLION, LORA_LIKE, RATES, VIRTUAL, learning_rate
 Changes = dict[str, Any]  # setting, such as training.lora_r → value
 WRITES = ("sft", "pretraining", "seq2seq", "dpo", "kto", "orpo", "grpo")  # tasks that end in text
 PREFERENCES = ("dpo", "kto", "orpo", "reward")
+ANSWERED = ("sft", "seq2seq")  # whose metrics need answers; those of the others come with the loss
 
 
 @dataclass(frozen=True)
@@ -384,8 +385,8 @@ def of_evaluations(settings: TrainingSettings, task: Task) -> Found:
                 "eval_steps.",
             )
         )
-    given = task in (*PREFERENCES, "grpo")  # whose own metrics come with the loss
-    if metric not in ("loss", "", "auto") and not settings.metric_rows and not given:
+    answered = task in ANSWERED and not settings.metric_rows
+    if metric not in ("loss", "", "auto") and answered:
         found.append(
             ("metric_for_best_model", f"{metric} is only measured where metric_rows is not 0.")
         )

@@ -131,6 +131,7 @@ class LoadedModel:
             adapter=self.adapter,
             trainable=sum(size(p) for p in named.values() if p.requires_grad),
             chat=bool(self.tokenizer.chat_template),
+            base=self.has_base and not self.head.fresh,
         )
 
     # --- which weights compute ---------------------------------------------------------------

@@ -44,6 +44,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     adapter: str = ""  # where the adapter in memory comes from; empty: there is none
     trainable: int = 0
     chat: bool = True  # the tokenizer has a chat template
+    base: bool = True  # the weights from before answer, too
     note: str = ""  # what the person should know of it, such as: the server does not list it
 
 

@@ -155,7 +155,11 @@ class Running(Measuring):
         if not self.watching.live and self.session.model.adapter != history.folder.name:
             self.watching.attach(history.folder.name)
         await self.action_measure()
-        self.tell("Base and tuned are measured on the same rows; alt+k compares them.")
+        status = self.modelling.status
+        if status is not None and status.adapter == history.folder.name and not status.base:
+            self.tell("Only the tuned weights are measured: those from before give no answers.")
+        else:
+            self.tell("Base and tuned are measured on the same rows; alt+k compares them.")
 
     def action_export_run(self) -> None:
         history = self.watching.history

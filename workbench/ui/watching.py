@@ -281,7 +281,7 @@ class Watching:
 
     def adopt(self, status: RunStatus) -> None:
         """The adapter in memory is the run's now: the session names it, to come back to it."""
-        if runs.last_checkpoint(Path(status.folder)) is None:
+        if self.app.sweeping.under_way or runs.last_checkpoint(Path(status.folder)) is None:
             return
         model = msgspec.structs.replace(self.app.session.model, adapter=status.name)
         self.app.change(msgspec.structs.replace(self.app.session, model=model))

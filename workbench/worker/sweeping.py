@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from workbench import runs
+from workbench.presets import ANSWERED
 from workbench.protocol import (
     AnyEvent,
     Done,
@@ -73,7 +74,7 @@ def check_metric(request: StartSweep) -> None:
     if (
         named != "loss"
         and not training.metric_rows
-        and training.task not in ("auto", "classification")
+        and training.task in ANSWERED
     ):
         raise RefusedError(
             f"The sweep goes by {named}, which is only measured where training.metric_rows is not "
