@@ -97,7 +97,11 @@ def test_settings_that_matter() -> None:
         ({"eval_steps": 20, "save_steps": 30}, "save_steps", "multiple"),
         ({"rows": 8, "per_device_train_batch_size": 16}, "per_device_train_batch_size", "one step"),
         ({"early_stopping_patience": 2, "eval_steps": 0}, "early_stopping_patience", "eval_steps"),
-        ({"metric_for_best_model": "eval_accuracy"}, "metric_for_best_model", "metric_rows"),
+        (
+            {"task": "sft", "metric_for_best_model": "eval_accuracy"},
+            "metric_for_best_model",
+            "metric_rows",
+        ),
     ],
 )
 def test_what_is_unwise_is_said_of_the_setting(
@@ -109,6 +113,8 @@ def test_what_is_unwise_is_said_of_the_setting(
 def test_what_is_usual_is_not_warned_of() -> None:
     assert presets.advice_on(Session(), "sft", rows=1000) == []
     assert about(training(learning_rate=0.3, method="prompt_tuning"), "learning_rate") == ""
+    given = training(task="dpo", metric_for_best_model="eval_reward_accuracy")
+    assert about(given, "metric_for_best_model") == ""  # it comes with the loss
     assert about(training(rows=8), "per_device_train_batch_size", rows=1000) != ""
     assert about(training(), "per_device_train_batch_size", rows=1000) == ""
 
