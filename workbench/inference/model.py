@@ -49,7 +49,6 @@ def load_model(
     """
     quiet()
     device = choose_device(settings.device)
-    dtype, why = choose_dtype(settings.dtype, device)
     if settings.adapter:  # before the long part
         check_adapter(adapter_folder(settings.adapter, folder))
     path = locate(settings, folder, report)
@@ -59,8 +58,7 @@ def load_model(
     head = head or answering_head(settings.name, config)
     if head.kind == "classifier":
         label(config, head, tokenizer)
-    if settings.dtype == "auto" and head.reads and family_of(config) == "encoder":
-        dtype, why = torch.float32, "an encoder is small, and small steps of its weights add up"
+    dtype, why = number_format(settings, device, head, config)
     check_memory(settings.name, path, device, dtype)
     report(f"loading {settings.name}", 0, 0, "")
     how = {"config": config, "dtype": dtype, "trust_remote_code": settings.trust_remote_code}
@@ -110,6 +108,15 @@ def in_bits(device: torch.device, quantised: bool) -> dict[str, Any]:
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
     return {"quantization_config": config, "device_map": {"": device}}
+
+
+def number_format(
+    settings: ModelSettings, device: torch.device, head: Head, config: Any
+) -> tuple[torch.dtype, str]:
+    """The format of the weights' numbers, and why."""
+    if settings.dtype == "auto" and head.reads and family_of(config) == "encoder":
+        return torch.float32, "an encoder is small, and small steps of its weights add up"
+    return choose_dtype(settings.dtype, device)
 
 
 def read_config(settings: ModelSettings, path: Path) -> Any:

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from workbench.data.formats import recognise_table
 from workbench.data.sources import Dataset
-from workbench.inference.device import choose_device, choose_dtype
+from workbench.inference.device import choose_device
 from workbench.inference.heads import Head, family_of
-from workbench.inference.model import model_config
+from workbench.inference.model import model_config, number_format
 from workbench.protocol import Choice
-from workbench.session import ModelSettings, Session
+from workbench.session import Session
 from workbench.training.choices import Facts, Fits, resolve
 from workbench.training.labels import settle
 from workbench.training.tasks import head_of, task_of
@@ -68,7 +66,7 @@ def facts_of(session: Session, data: Dataset, config: Any, fits: Fits | None = N
     found = recognise_table(data.train.table, session.dataset, session.prompt())
     device = choose_device(session.model.device)
     task, _ = task_of(session, family_of(config), found)
-    dtype, why = numbers_of(session.model, device, head_of(task, config), config)
+    dtype, why = number_format(session.model, device, head_of(task, config), config)
     return Facts(
         config=config,
         found=found,
@@ -78,12 +76,3 @@ def facts_of(session: Session, data: Dataset, config: Any, fits: Fits | None = N
         dtype_reason=why,
         fits=fits,
     )
-
-
-def numbers_of(
-    settings: ModelSettings, device: torch.device, head: Head, config: Any
-) -> tuple[torch.dtype, str]:
-    """The number format in which `load_model` has the model, and why."""
-    if settings.dtype == "auto" and head.reads and family_of(config) == "encoder":
-        return torch.float32, "an encoder is small, and small steps of its weights add up"
-    return choose_dtype(settings.dtype, device)

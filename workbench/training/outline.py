@@ -14,10 +14,9 @@ from workbench.inference.errors import ModelError, reason
 from workbench.inference.heads import Head
 from workbench.inference.loaded import LoadedModel
 from workbench.inference.locate import locate
-from workbench.inference.model import CLASSES, label, read_config
+from workbench.inference.model import CLASSES, label, number_format, read_config
 from workbench.inference.tokenizer import quiet, tokenizer_in
 from workbench.session import ModelSettings
-from workbench.training.facts import numbers_of
 
 Report = Callable[[str, float, float, str], None]
 
@@ -35,7 +34,7 @@ def outline(
     device = choose_device(settings.device)
     path = locate(settings, folder, report, weights=False)
     config = read_config(settings, path)
-    dtype, why = numbers_of(settings, device, head, config)
+    dtype, why = number_format(settings, device, head, config)
     tokenizer = tokenizer_in(settings, path)
     if head.kind == "classifier":
         label(config, head, tokenizer)

@@ -71,11 +71,7 @@ def check_metric(request: StartSweep) -> None:
             "A sweep goes by evaluations and training.evaluation_rows is 0; set it to 200, say."
         )
     named = metric.removeprefix("eval_")
-    if (
-        named != "loss"
-        and not training.metric_rows
-        and training.task in ANSWERED
-    ):
+    if named != "loss" and not training.metric_rows and training.task in ANSWERED:
         raise RefusedError(
             f"The sweep goes by {named}, which is only measured where training.metric_rows is not "
             "0; set it to 100, say, or sweep.metric to eval_loss."

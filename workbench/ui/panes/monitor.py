@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from textual.app import ComposeResult
 
-from workbench.protocol import Progress, RunStatus
+from workbench.protocol import Progress
 from workbench.session import Session
 from workbench.ui.actions import ACTIONS, shown_key
 from workbench.ui.history import History
@@ -32,7 +32,6 @@ class MonitorPane(Pane):
         self.session = Session()
         self.history: History | None = None
         self.position = (0, 0)  # the shown run's number, of how many
-        self.earlier: list[RunStatus] = []
         self.progress: Progress | None = None
         self.native = ""  # the format of rows that need no wording
         self.view: MonitorView = "curves"

@@ -204,15 +204,6 @@ class CurvesView(Vertical):
             lines += wrap(
                 "It needs an answer to learn: write it in the prompt pane (F3).", width, "warn"
             )
-        if self.pane.earlier:
-            lines += [[], [("Earlier runs", "title"), ("  alt+← shows them", "quiet")]]
-            for status in reversed(self.pane.earlier[-20:]):
-                word, ink = STATES[status.state]
-                name = one_line(status.name, 60)
-                steps = f"step {count(status.step)} of {count(status.total_steps)}"
-                lines.append(
-                    spread([("  " + name, "text")], [(f"{steps}  ", "quiet"), (word, ink)], width)
-                )
         return lines
 
 
