@@ -156,6 +156,23 @@ def test_a_column_of_few_short_values_is_a_label_whatever_its_name() -> None:
     assert found(different).format == "wording"
 
 
+def test_hundreds_of_labels_are_labels_where_some_come_again() -> None:
+    rows = [{"text": f"a wish in words, {n}", "intent": f"wish {n * n % 307}"} for n in range(200)]
+    seen = found(rows)
+    assert seen.format == "classification"
+    assert seen.mapping == {"text": "text", "label": "intent"}
+    free = [{"text": f"a wish in words, {n}", "topic": f"topic {n}"} for n in range(200)]
+    assert found(free).format == "text"
+
+
+def test_a_mapping_that_names_the_label_alone_keeps_the_text_that_is_recognised() -> None:
+    rows = [{"text": f"a wish in words, {n}", "wish": f"wish {n}"} for n in range(200)]
+    assert found(rows).format == "text"
+    seen = found(rows, mapping={"label": "wish"})
+    assert (seen.format, seen.problem) == ("classification", "")
+    assert seen.mapping == {"text": "text", "label": "wish"}
+
+
 def test_thousands_of_columns_are_looked_at_in_a_few_rows() -> None:
     class Counted(dict[str, Any]):
         looked = 0

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from transformers import BertConfig, LlamaConfig
 
 from workbench.protocol import FormatFound
-from workbench.session import Session, TrainingSettings
+from workbench.session import Prompt, Session, TrainingSettings
 from workbench.training.choices import Facts, Resolved, resolve
 from workbench.training.errors import TrainingError
 
@@ -16,8 +16,8 @@ BERT = BertConfig(architectures=["BertModel"], num_hidden_layers=6)
 OPEN = TrainingSettings(learning_rate=0, per_device_train_batch_size=0, metric_for_best_model="")
 
 
-def found(kind: str) -> FormatFound:
-    return FormatFound(format=kind, recognised=kind, mapping={}, roles=[], why="")  # type: ignore[arg-type]
+def found(kind: str, **mapping: str) -> FormatFound:
+    return FormatFound(format=kind, recognised=kind, mapping=mapping, roles=[], why="")  # type: ignore[arg-type]
 
 
 def chosen(training: TrainingSettings = OPEN, kind: str = "messages", **facts: object) -> Resolved:
@@ -56,6 +56,31 @@ def test_choices_go_by_task_method_rows_and_device() -> None:
     assert few.per_device_train_batch_size == 4
     assert chosen(kind="text").session.training.packing == "on"
     assert chosen(device="cuda").session.training.packing == "on"
+
+
+def task_and_why(rows: FormatFound, completion: str = "") -> tuple[str, str]:
+    session = replace(
+        Session(), training=OPEN, prompts=[Prompt(template="{{ text }}", completion=completion)]
+    )
+    made = resolve(session, Facts(BERT, rows, 1000))
+    return made.choices[0].value, made.choices[0].why
+
+
+def test_an_encoder_learns_labels_wherever_an_answer_is_said() -> None:
+    task, why = task_and_why(found("text", text="text"), "{{ intent }}")
+    assert task == "classification"
+    assert "{{ intent }}" in why
+    task, why = task_and_why(found("wording"), "{{ intent }}")
+    assert task == "classification"
+    task, why = task_and_why(found("classification", text="text", label="intent"))
+    assert task == "classification"
+    assert "the column intent says the answer" in why
+    task, why = task_and_why(found("prompt_completion", prompt="utterance", completion="intent"))
+    assert task == "classification"
+    task, why = task_and_why(found("text", text="text"))
+    assert task == "masked_lm"
+    assert "no answer" in why
+    assert task_and_why(found("wording"))[0] == "masked_lm"
 
 
 def test_a_batch_that_does_not_fit_is_made_up_by_accumulation() -> None:

@@ -101,6 +101,8 @@ def recognise(
     if not mapping:
         mapping = next((one.mapping for one in guesses(seen) if one.format == wanted), {})
     problem = faults(wanted, settings.mapping, seen)
+    if not mapping and settings.mapping:  # what both formats call alike, such as the text
+        mapping = {role: path for role, path in guess.mapping.items() if role in roles_of(wanted)}
     mapping = ordered(wanted, mapping | settings.mapping)
     lacking = [one for one in ROLES[wanted] if not one.endswith("?") and one not in mapping]
     if lacking and not problem:
@@ -134,23 +136,29 @@ def wording(guess: Guess, prompt: Prompt) -> FormatFound:
 
 
 def ordered(wanted: DataFormat, mapping: dict[str, str]) -> dict[str, str]:
-    roles = [role.rstrip("?") for role in ROLES[wanted]]
-    return {role: mapping[role] for role in roles if mapping.get(role)}
+    return {role: mapping[role] for role in roles_of(wanted) if mapping.get(role)}
 
 
 def fitting(mapping: dict[str, str], guess: DataFormat) -> DataFormat:
     """The format whose roles a mapping names: the one recognised, if it may be."""
-    roles = {one: {role.rstrip("?") for role in ROLES[one]} for one in ROLES}
+    roles = {one: set(roles_of(one)) for one in ROLES}
     needed = {one: {role for role in ROLES[one] if not role.endswith("?")} for one in ROLES}
     if set(mapping) <= roles[guess] or not mapping:
         return guess
     whole = [one for one in ROLES if ROLES[one] and needed[one] <= set(mapping) <= roles[one]]
+    if not whole and guess == "text" and set(mapping) <= roles["classification"]:
+        return "classification"  # the text is recognised, and the session says the label
     return whole[0] if whole else guess
+
+
+def roles_of(format: DataFormat) -> list[str]:
+    """The names of a format's roles, those that a row may lack among them."""
+    return [role.rstrip("?") for role in ROLES[format]]
 
 
 def faults(wanted: DataFormat, mapping: dict[str, str], seen: Seen) -> str:
     """The first thing in a session's mapping that cannot be; empty where all of it can."""
-    known = [role.rstrip("?") for role in ROLES[wanted]]
+    known = roles_of(wanted)
     there = {one.name: None for one in seen.columns}
     for role, path in mapping.items():
         if role not in known:

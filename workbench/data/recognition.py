@@ -60,6 +60,7 @@ PAIRS = (
     ("question", "answers.text"),
 )
 FEW = 20  # different values are classes, whatever the number of rows
+REPEATED = 0.8  # different values a row, up to which a column that is named like a label is one
 CELLS = 40_000  # that are looked at
 FEWEST_ROWS = 5
 SHOWN = 3  # values of a label that are named
@@ -292,13 +293,15 @@ def label_values(seen: Seen, column: str, by_name: bool) -> str:
     if not by_name:
         few = 2 <= len(values) <= FEW and len(values) * 4 <= len(found)
     texts = [one for one in found if isinstance(one, str)]
+    # Of hundreds of labels most are new in the first rows, yet some come again.
+    repeated = by_name and bool(texts) and len(values) <= REPEATED * len(found)
     parts = {part.strip() for one in texts for part in re.split(r"[,;|]", one)}
     said = ""
     if by_name and not texts and (not few or any(float(one) % 1 for one in found)):
         said = f"holds numbers from {min(found):g} to {max(found):g}"
     elif by_name and len(parts) < len(values) and len(texts) == len(found):
         said = f"holds {len(parts)} labels, several in a row"
-    elif few and max(map(len, values)) <= LONGEST_LABEL:
+    elif (few or repeated) and max(map(len, values)) <= LONGEST_LABEL:
         shown = ", ".join(one_line(one, 20) for one in sorted(values)[:SHOWN])
         more = ", …" if len(values) > SHOWN else ""
         said = f"holds {len(values)} value{'s' * (len(values) != 1)} ({shown}{more})"

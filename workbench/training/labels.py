@@ -32,6 +32,11 @@ Pause = Callable[[int], None]
 Value = str | list[str] | float | None  # one label, several, a number; None: the row says none
 
 
+def label_column(found: FormatFound) -> str:
+    """The column that says the answer to a row; empty where the rows' format has none."""
+    return next((found.mapping[role] for role in LABEL_ROLES if role in found.mapping), "")
+
+
 @dataclass(frozen=True)
 class Labels:
     """How the label of a row is read: from the label's column, or what the wording's completion is
@@ -43,7 +48,7 @@ class Labels:
     @property
     def path(self) -> str:
         """The label's column; empty where the rows' format has none."""
-        return next((self.found.mapping[r] for r in LABEL_ROLES if r in self.found.mapping), "")
+        return label_column(self.found)
 
     def check(self) -> None:
         """Raise TrainingError where rows of this format say no label."""
@@ -194,7 +199,7 @@ def names_of(raws: Sequence[Any], problem: Problem, config: Any) -> tuple[list[s
             else "set training.classification.problem_type to regression"
             if all(is_number(one) for one in counts)
             else "choose the label's column in dataset.mapping or the wording's completion, or a "
-            "task that learns to write text (sft, seq2seq)"
+            "task that learns without labels: masked_lm of an encoder, else sft or seq2seq"
         )
         raise TrainingError(
             f"The rows have {len(counts):,} different labels in {len(raws):,} rows ({first}, …), "

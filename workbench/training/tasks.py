@@ -8,7 +8,9 @@ from workbench.inference.heads import Family, Head, can_have, made_for
 from workbench.protocol import FormatFound
 from workbench.session import Session, TrainingSettings
 from workbench.settings import Task
+from workbench.text import one_line
 from workbench.training.errors import TrainingError
+from workbench.training.labels import label_column
 from workbench.training.recipe import Recipe
 
 # The module and the class of each task's recipe, and what the model must end in.
@@ -67,17 +69,18 @@ def task_of(session: Session, family: Family, found: FormatFound) -> tuple[Task,
     if wanted != "auto":
         check(wanted, family, session.model.name)
         return wanted, "training.task says so"
-    return by_nature(session.model.name, family, found)
+    return by_nature(session, family, found)
 
 
-def by_nature(name: str, family: Family, found: FormatFound) -> tuple[Task, str]:
+def by_nature(session: Session, family: Family, found: FormatFound) -> tuple[Task, str]:
     """The task that kind of model and rows are for, and why."""
+    name = session.model.name
     if family == "encoder_decoder":
         return "seq2seq", f"{name} is {KINDS[family]}"
     if family == "encoder":
-        if found.format in ("classification", "wording"):
-            return "classification", f"{name} is {KINDS[family]} and the rows have labels"
-        return "masked_lm", f"{name} is {KINDS[family]} and the rows are text"
+        answer = answer_in(session, found)
+        task: Task = "classification" if answer else "masked_lm"
+        return task, f"{name} is {KINDS[family]} and {answer or 'the rows say no answer'}"
     tasks: dict[str, tuple[Task, str]] = {
         "text": ("pretraining", "the rows are running text"),
         "preference": ("dpo", "the rows say which of two answers is better"),
@@ -85,6 +88,21 @@ def by_nature(name: str, family: Family, found: FormatFound) -> tuple[Task, str]
     if found.format == "prompt_completion" and "label" in found.mapping:
         return "kto", "the rows say which answers are good"
     return tasks.get(found.format, ("sft", "the rows say what to answer"))
+
+
+def answer_in(session: Session, found: FormatFound) -> str:
+    """What says the answer to a row, in words; empty where nothing does.
+
+    However many different answers there are: whether they are labels is asked when they are read.
+    """
+    prompt = session.prompt()
+    if answer := prompt.completion.strip():
+        said = one_line(answer, 40)
+        return f'the wording "{one_line(prompt.name, 40)}" says the answer, {said}'
+    if column := label_column(found):
+        return f"the column {one_line(column, 40)} says the answer"
+    # The rows have labels, and the wording none: an error that asks for them beats a guess.
+    return "the rows have labels" if found.recognised == "classification" else ""
 
 
 def check(task: Task, family: Family, name: str) -> None:
