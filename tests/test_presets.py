@@ -110,6 +110,20 @@ def test_what_is_unwise_is_said_of_the_setting(
     assert words in about(training(**settings), setting)
 
 
+@pytest.mark.parametrize(
+    "task", ["dpo", "kto", "orpo", "grpo", "reward", "classification", "pretraining"]
+)
+def test_metrics_that_come_with_the_loss_need_no_rows_of_their_own(task: str) -> None:
+    given = training(task=task, metric_rows=40)
+    assert "training.metric_rows" not in presets.relevant(given, task)
+    assert task in about(given, "metric_rows")
+    for preset in presets.PRESETS:
+        assert presets.changes(given, preset.name, task)["training.metric_rows"] == 0
+    answered = training(task="sft", metric_rows=40)
+    assert "training.metric_rows" in presets.relevant(answered, "sft")
+    assert about(answered, "metric_rows") == ""
+
+
 def test_what_is_usual_is_not_warned_of() -> None:
     assert presets.advice_on(Session(), "sft", rows=1000) == []
     assert about(training(learning_rate=0.3, method="prompt_tuning"), "learning_rate") == ""

@@ -18,7 +18,8 @@ from workbench.usual import BILLION, LORA_LIKE, RATES, VIRTUAL, learning_rate
 Changes = dict[str, Any]  # setting, such as training.lora_r → value
 WRITES = ("sft", "pretraining", "seq2seq", "dpo", "kto", "orpo", "grpo")  # tasks that end in text
 PREFERENCES = ("dpo", "kto", "orpo", "reward")
-ANSWERED = ("sft", "seq2seq")  # whose metrics need answers; those of the others come with the loss
+# Tasks whose metrics need answers, to metric_rows rows; those of the others come with the loss.
+ANSWERED = ("sft", "seq2seq")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def balanced(aim: Aim) -> Changes:
         "training.per_device_train_batch_size": 0,
         "training.gradient_accumulation_steps": 1,
         "training.evaluation_rows": 200,
-        "training.metric_rows": metric_rows(aim, 100),
+        "training.metric_rows": 0,  # answers that are written cost more than what they tell
         "training.pinned_count": 3,
         "training.eval_steps": 50,
         "training.save_steps": 50,
@@ -94,7 +95,6 @@ def best(aim: Aim) -> Changes:
         **balanced(aim),
         "training.num_train_epochs": 1.0 if many else epochs.get(aim.task, 3.0),
         "training.evaluation_rows": 500,
-        "training.metric_rows": metric_rows(aim, 200),
         "training.early_stopping_patience": 4,
         "training.lr_scheduler_type": "cosine",
         "training.warmup_steps": 0.06,
@@ -112,11 +112,6 @@ def lora(aim: Aim, *, rank: int, dropout: float) -> Changes:
         "training.lora_dropout": dropout,
         "training.target_modules": [],
     }
-
-
-def metric_rows(aim: Aim, count: int) -> int:
-    """Only where it costs little: the metrics of the other tasks need answers that are written."""
-    return count if aim.task in ("classification", "masked_lm", "reward") else 0
 
 
 PRESETS: tuple[Preset, ...] = (
@@ -189,6 +184,7 @@ OF_TASKS: dict[str, tuple[str, ...]] = {
     "preference.beta": ("dpo", "kto", "orpo"),
     "reinforcement": ("grpo",),
     "label_smoothing_factor": ("seq2seq", "classification"),
+    "metric_rows": ANSWERED,
     "packing": ("sft", "pretraining"),
     "overlong": ("sft", "pretraining", "masked_lm", "classification", "seq2seq", "reward"),
     "pinned": (*WRITES, "classification", "masked_lm"),
@@ -400,7 +396,10 @@ def of_evaluations(settings: TrainingSettings, task: Task) -> Found:
                 "come; make save_steps a multiple of eval_steps.",
             )
         )
-    if settings.metric_rows > max(settings.evaluation_rows, 1):
+    if settings.metric_rows and task not in (*ANSWERED, "auto"):
+        why = f"the metrics of {task} come with the loss of all evaluation_rows"
+        found.append(("metric_rows", f"It changes nothing: {why}."))
+    elif settings.metric_rows > max(settings.evaluation_rows, 1):
         found.append(
             ("metric_rows", f"No more than the {settings.evaluation_rows} evaluation rows count.")
         )

@@ -155,8 +155,9 @@ class TrainingSettings(Section):
         int,
         Meta(
             ge=0,
-            description="Evaluation rows that are answered and measured at each evaluation; 0: "
-            "none. Answers that are written cost far more time than a loss.",
+            description="Of sft and seq2seq: evaluation rows that are answered and measured at "
+            "each evaluation; 0: none, for answers cost far more time than a loss. The metrics of "
+            "the other tasks come with the loss of all evaluation_rows.",
         ),
     ] = 0
     pinned: Annotated[

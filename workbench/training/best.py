@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from workbench.presets import ANSWERED
 from workbench.runs import greater_is_better
 from workbench.session import TrainingSettings
 from workbench.training.errors import TrainingError
@@ -64,7 +65,8 @@ class Best:
         chosen = self.metric != "eval_loss" or self.settings.early_stopping_patience
         if chosen and self.metric not in figures:
             there = ", ".join(sorted(figures)) or "none"
-            hint = "" if self.settings.metric_rows else ", or set training.metric_rows"
+            answers = self.settings.task in (*ANSWERED, "auto") and not self.settings.metric_rows
+            hint = ", or set training.metric_rows" if answers else ""
             raise TrainingError(
                 f"training.metric_for_best_model is {self.metric}, which no evaluation of this run "
                 f"gives (it gives: {there}); set it to one of them{hint}."
