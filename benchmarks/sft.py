@@ -12,6 +12,11 @@ its example of LoRA), in the tool's own order of rows. best: activations kept, r
 length in a batch, in our order, so that losses can be compared step by step; packed: TRL's packing
 into as many tokens as a step of ours has.
 
+All in bfloat16, which each of the three chooses where the processor has a unit for it, but for
+trl-float32. Without such a unit (or with `--precision float32`) all in float32, the defaults of TRL
+and LLaMA-Factory, too: they ask for bfloat16 whatever the processor, and emulated it is some
+seventy times as slow, which would compare nothing.
+
 TRL gets the rows as token ids, so that it learns the very same tokens; LLaMA-Factory as texts, by
 its template of this model, which has one token more to learn: the line break behind the answer. It
 costs no loss, so LLaMA-Factory's losses are set beside ours by the row, not by the token.
@@ -30,11 +35,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from msgspec.structs import replace
+
 from benchmarks.workspace import ROOT, film_reviews, own_state
 from workbench import catalogue
 from workbench import session as sessions
 from workbench.data.prompting import answer, messages
 from workbench.data.sources import open_dataset
+from workbench.processor import bfloat16_unit
 from workbench.session import Session
 from workbench.training.examples import choose_rows, prepare_examples
 from workbench.training.sampler import EpochSampler
@@ -92,7 +100,7 @@ def rows_of(session: Session, folder: Path) -> tuple[list[dict[str, Any]], int]:
 def specification(way: str, session: Session, folder: Path, rows: Any, tokens: int) -> Any:
     """What `sft_run.py` is told."""
     tool, _, kind = way.partition("-")
-    settings = session.training
+    settings, precision = session.training, session.model.dtype
     default = kind == "default"
     usual = {
         "output_dir": str(folder / "out"),
@@ -123,9 +131,10 @@ def specification(way: str, session: Session, folder: Path, rows: Any, tokens: i
     }
     if tool == "trl":
         more: dict[str, Any] = {"completion_only_loss": True}  # its choice for rows as texts
+        dtype = "float32" if kind == "float32" else precision
         if not default:
             more["activation_checkpointing"] = False
-            dtype = "float32" if kind == "float32" else "bfloat16"
+        if not default or precision == "float32":
             more |= {"model_init_kwargs": {"dtype": dtype}, "bf16": dtype == "bfloat16"}
         if kind == "packed":
             more |= {"packing": True, "max_length": tokens, "per_device_train_batch_size": 1}
@@ -144,7 +153,7 @@ def specification(way: str, session: Session, folder: Path, rows: Any, tokens: i
         "cutoff_len": 2048,
         "overwrite_cache": True,
         "preprocessing_num_workers": 1,
-        "bf16": True,
+        "bf16": precision == "bfloat16",
         "trust_remote_code": False,
     }
     if not default:
@@ -212,7 +221,11 @@ def main() -> None:
     reader.add_argument("--steps", type=int, default=24)
     reader.add_argument("--pairs", type=int, default=3)
     reader.add_argument("--threads", type=int, default=0)
-    reader.add_argument("--dtype", default="auto", help="of ours")
+    reader.add_argument(
+        "--precision",
+        choices=["bfloat16", "float32"],
+        default="bfloat16" if bfloat16_unit() else "float32",
+    )
     reader.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS)
     options = reader.parse_args()
     with tempfile.TemporaryDirectory() as name, own_state(Path(name)):
@@ -224,10 +237,12 @@ def main() -> None:
             pinned_count=0, metric_rows=0,
         )  # fmt: skip
         session = sessions.load(path)
+        session = replace(session, model=replace(session.model, dtype=options.precision))
+        sessions.save(session, path)
         rows, tokens = rows_of(session, folder)
         print(
             f"{len(rows)} rows, {size} a step, {tokens} tokens of text a step; load of the machine "
-            f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+            f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {options.precision}"
         )
         beside = [one for one in options.ways if options.llamafactory or one.startswith("trl")]
         for way in beside:
