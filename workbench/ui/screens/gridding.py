@@ -12,8 +12,8 @@ from textual.widgets.option_list import Option
 from workbench.protocol import AnyEvent, Failed, HostLost, ReadRows, Rows
 from workbench.session import Prompt
 from workbench.text import one_line
-from workbench.ui.screens.exporting import chosen_words
 from workbench.ui.screens.sheet import Sheet, Text
+from workbench.ui.screens.writing import marked
 from workbench.ui.units import count, plural
 from workbench.ui.widgets.field import Choices, Field
 from workbench.ui.widgets.lines import Line, wrap
@@ -74,7 +74,7 @@ class GridScreen(Sheet):
         return SCOPES[self.query_one("#scope", Choices).highlighted or 0][0]
 
     def inside(self) -> Iterator[Widget]:
-        yield Choices(*[Option(chosen_words(words), id=name) for name, words in SCOPES], id="scope")
+        yield Choices(*[Option(marked(words), id=name) for name, words in SCOPES], id="scope")
         with Horizontal():
             yield Text(lambda _: [[("how many rows", "quiet")]])
             yield Field(str(USUAL), id="many", type="integer")
@@ -112,7 +112,7 @@ class GridScreen(Sheet):
         if event.option_list.id == "scope":
             for index, (_, words) in enumerate(SCOPES):
                 chosen = index == event.option_index
-                event.option_list.replace_option_prompt_at_index(index, chosen_words(words, chosen))
+                event.option_list.replace_option_prompt_at_index(index, marked(words, chosen))
         self.redraw()
 
     def on_option_list_option_selected(self) -> None:

@@ -10,8 +10,9 @@ from textual.widgets.option_list import Option
 
 from workbench.protocol import AnyEvent, Failed, HostLost, TakeAway, TakenAway
 from workbench.text import literal, one_line
-from workbench.ui.screens.exporting import PROPOSED, chosen_words
+from workbench.ui.screens.exporting import PROPOSED
 from workbench.ui.screens.sheet import Sheet, Text
+from workbench.ui.screens.writing import marked
 from workbench.ui.widgets.field import Choices, Field
 from workbench.ui.widgets.lines import Line, wrap
 
@@ -52,7 +53,7 @@ class TakeScreen(Sheet):
 
     def inside(self) -> Iterator[Widget]:
         yield Text(self.draw, id="plan")
-        yield Choices(*[Option(chosen_words(words), id=name) for name, words in WHAT])
+        yield Choices(*[Option(marked(words), id=name) for name, words in WHAT])
         yield Field(id="path", placeholder="empty: to the clipboard")
         yield Text(self.draw_state, id="state")
 
@@ -77,7 +78,7 @@ class TakeScreen(Sheet):
     def on_option_list_option_highlighted(self, event: Choices.OptionHighlighted) -> None:
         self.what = WHAT[event.option_index][0]
         for index, (name, words) in enumerate(WHAT):
-            line = chosen_words(words, name == self.what)
+            line = marked(words, name == self.what)
             event.option_list.replace_option_prompt_at_index(index, line)
         field = self.query_one(Field)
         field.display = self.what not in COPIED

@@ -5,25 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.widget import Widget
-from textual.widgets.option_list import Option
 
-from workbench.protocol import (
-    AnyEvent,
-    Cancel,
-    Done,
-    ExportRun,
-    Failed,
-    HostLost,
-    Progress,
-    RunExported,
-)
+from workbench.protocol import AnyEvent, ExportRun, Failed, RunExported
 from workbench.text import literal, one_line
-from workbench.ui.screens.sheet import Sheet, Text
+from workbench.ui.screens.sheet import Text
+from workbench.ui.screens.writing import WritingSheet
 from workbench.ui.summaries import session_of
 from workbench.ui.units import size
-from workbench.ui.views.record import progress_lines
 from workbench.ui.widgets.field import Choices, Field
 from workbench.ui.widgets.lines import Line, clip, spread, wrap
 
@@ -47,11 +36,11 @@ CHECKPOINTS = {"best": -1, "last": -2}  # as `ExportRun` has them
 FOLDER = "exports"  # of the workspace
 
 
-class ExportScreen(Sheet):
+class ExportScreen(WritingSheet):
     """Writes, then shows what was written."""
 
     TITLE_TEXT = "Export a run"
-    HINT = "tab between · enter writes · esc closes"
+    WHAT = "the model"
     DEFAULT_CSS = """
     ExportScreen Horizontal { height: 1; }
     ExportScreen Horizontal > Text { width: 18; }
@@ -59,38 +48,27 @@ class ExportScreen(Sheet):
     """
 
     def __init__(self, bench: "Base", run: str) -> None:
-        super().__init__(classes="small")
-        self.bench, self.run = bench, run
-        self.request = -1
-        self.progress: Progress | None = None
-        self.problem = ""
-        self.kinds = kinds(bench.workspace / "runs" / run)
-        self.asked = ""  # the folder that is there already, once that was said
+        super().__init__(bench, kinds(bench.workspace / "runs" / run))
+        self.run = run
         self.written: RunExported | None = None
 
     def inside(self) -> Iterator[Widget]:
         yield Text(self.draw_plan)
-        yield Choices(*[Option(chosen_words(WHAT[name]), id=name) for name in self.kinds])
+        yield self.choices()
         yield Text(lambda _: [[]])
         name = literal(self.run).replace("/", "-")
         yield self.line("folder", Field(f"{FOLDER}/{name}", id="to"))
         yield self.line("checkpoint", Field("best", id="checkpoint", placeholder="best"))
         hint = "owner/name, to upload it to the hub; empty: not"
         yield self.line("upload to", Field("", id="push", placeholder=hint))
-        yield Text(self.draw, id="state")
+        yield Text(self.draw_state, id="state")
 
     def line(self, words: str, field: Field) -> Horizontal:
         return Horizontal(Text(lambda width: [clip([(words, "quiet")], width)]), field)
 
     def on_mount(self) -> None:
-        self.bench.sheet = self
-        choices = self.query_one(Choices)
-        choices.highlighted = 0
-        choices.focus()
-
-    def on_unmount(self) -> None:
-        if self.bench.sheet is self:
-            self.bench.sheet = None
+        super().on_mount()
+        self.query_one(Choices).focus()
 
     # --- drawing -----------------------------------------------------------------------------
 
@@ -98,24 +76,12 @@ class ExportScreen(Sheet):
         words = f"What {one_line(self.run, 40)} made, as:"
         return [*wrap(words, width), []]
 
-    def draw(self, width: int) -> list[Line]:
-        if self.problem:
-            return [[], *wrap(self.problem, width, "bad")]
-        if self.request >= 0:
-            lines = progress_lines(self.progress, width) if self.progress else [[("…", "quiet")]]
-            return [[], *lines, [("esc ", "key"), ("stops; nothing is left behind", "quiet")]]
+    def advise(self, width: int) -> list[Line]:
         if self.written is not None:
             return written_lines(self.written, width)
-        if self.asked:
-            words = f"{self.asked} is there already. Enter again replaces it."
-            return [[], *wrap(words, width, "warn")]
-        lines = wrap(SAYS[self.what], width, "quiet")
+        lines = wrap(SAYS[self.kind], width, "quiet")
         more = "checkpoint: best, last, or the number of a step that has one."
         return [[], *lines, *wrap(more, width, "quiet")]
-
-    @property
-    def what(self) -> str:
-        return self.kinds[self.query_one(Choices).highlighted or 0]
 
     @property
     def checkpoint(self) -> int | None:
@@ -123,47 +89,25 @@ class ExportScreen(Sheet):
         text = self.query_one("#checkpoint", Field).value.strip().lower() or "best"
         return CHECKPOINTS.get(text, int(text) if text.isdecimal() else None)
 
-    def redraw(self) -> None:
-        self.query_one("#state", Text).redraw()
+    # --- writing -----------------------------------------------------------------------------
 
-    # --- keys --------------------------------------------------------------------------------
+    def change(self) -> None:
+        self.written = None
+        super().change()
 
-    def on_input_changed(self) -> None:
-        self.asked = self.problem = ""
-        self.redraw()
-
-    def on_input_submitted(self) -> None:
-        self.write()
-
-    def on_option_list_option_highlighted(self, event: Choices.OptionHighlighted) -> None:
-        """A sign says what is chosen, for a field may have the focus."""
-        for index, name in enumerate(self.kinds):
-            words = chosen_words(WHAT[name], index == event.option_index)
-            event.option_list.replace_option_prompt_at_index(index, words)
-        self.asked = self.problem = ""
-        self.redraw()
-
-    def on_option_list_option_selected(self) -> None:
-        self.write()
-
-    def write(self) -> None:
-        if self.request >= 0:
-            return
+    async def write(self) -> None:
         if self.written is not None:
             self.dismiss("written")
             return
         to = self.query_one("#to", Field).value.strip()
         if not to:
-            self.problem = f"Name a folder, such as {FOLDER}/{one_line(self.run, 40)}."
-            self.redraw()
+            self.refuse(f"Name a folder, such as {FOLDER}/{one_line(self.run, 40)}.")
             return
         if (checkpoint := self.checkpoint) is None:
-            self.problem = "The checkpoint is best, last, or the number of a step."
-            self.redraw()
+            self.refuse("The checkpoint is best, last, or the number of a step.")
             return
-        what: Any = self.what
-        self.progress = None
-        self.request = self.bench.send(
+        what: Any = self.kind
+        self.send(
             ExportRun(
                 folder=str(self.bench.workspace),
                 run=self.run,
@@ -174,48 +118,21 @@ class ExportScreen(Sheet):
                 overwrite=self.asked == to,
             )
         )
-        self.redraw()
 
-    def action_close(self) -> None:
-        if self.request >= 0:
-            self.bench.send(Cancel(target=self.request))
-        else:
-            self.dismiss(None)
-
-    # --- hearing -----------------------------------------------------------------------------
-
-    def hear(self, event: AnyEvent) -> bool:
-        if isinstance(event, HostLost):
-            self.request, self.problem = -1, "The worker ended before the model was written."
-            self.redraw()
+    def finish(self, event: AnyEvent) -> bool:
+        if not isinstance(event, RunExported):
             return False
-        if self.request < 0 or event.request != self.request:
-            return False
-        match event:
-            case Progress():
-                self.progress = event
-            case Failed():
-                self.request = -1
-                self.take_failure(event)
-            case RunExported():
-                self.request, self.written = -1, event
-                self.bench.tell(f"Wrote {one_line(self.run, 60)} to {event.path}.")
-            case Done():
-                self.request = -1
-                self.problem = "Stopped: nothing was written." if event.cancelled else ""
-            case _:
-                return False
-        self.redraw()
+        self.written, self.asked = event, ""
+        self.bench.tell(f"Wrote {one_line(self.run, 60)} to {event.path}.")
         return True
 
-    def take_failure(self, event: Failed) -> None:
+    def fail(self, event: Failed) -> None:
         """What stands in the way; a folder that is there is asked about."""
         to = self.query_one("#to", Field).value.strip()
         if "is there already" in event.message and self.asked != to:
             self.asked = to
         else:
-            self.problem, self.asked = event.message, ""
-            self.bench.note(event.message, event.details)
+            super().fail(event)
 
 
 def written_lines(event: RunExported, width: int) -> list[Line]:
@@ -232,17 +149,13 @@ def written_lines(event: RunExported, width: int) -> list[Line]:
     return [*lines, [("enter ", "key"), ("closes", "quiet")]]
 
 
-def kinds(folder: Path) -> list[str]:
+def kinds(folder: Path) -> dict[str, str]:
     """As what a run can be written, by its method and task."""
     run = session_of(folder)
     if run is None:
-        return list(WHAT)
+        return WHAT
     unfit = {
         "adapter": run.training.method in NO_ADAPTER,
         "gguf": run.training.task in NO_GGUF,
     }
-    return [name for name in WHAT if not unfit.get(name)]
-
-
-def chosen_words(words: str, chosen: bool = False) -> Content:
-    return Content(("▸ " if chosen else "  ") + words)
+    return {name: words for name, words in WHAT.items() if not unfit.get(name)}
