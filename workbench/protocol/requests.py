@@ -167,6 +167,8 @@ class StartTraining(Request):
 class StopTraining(Request):
     """Stop after this step and leave a checkpoint. Answered with Done; then TrainingEnded."""
 
+    sweep: bool = False  # end the sweep that the run belongs to, too: else its next run follows
+
 
 class Cancel(Request):
     """Give up the request `target`, queued or under way. Answered by that request's own end."""

@@ -36,4 +36,5 @@ class Action:
     group: Group
     footer: bool = False
     where: Where = ""
+    short: str = ""  # one word for the footer, where the label is longer
     numbered: bool = False  # its method takes which of the keys it was, from 1

@@ -199,6 +199,8 @@ class WorkbenchApp(Doing):
         self.post_message(News(event))
 
     def on_news(self, news: News) -> None:
+        if type(news.event).__name__ == "SweepAdvanced":
+            _ = self.sweeping  # a desk that is made when it is first needed: someone has begun one
         if self.sheet is None or not self.sheet.hear(news.event):
             desks: list[Desk] = [self.varying, self.browsing, self.finding, self.inspecting]
             desks += [*self.late_desks, self.asking, self.watching, self.modelling]

@@ -122,6 +122,10 @@ class Base(App[Any]):
     def sweep_under_way(self) -> bool:
         return any(desk.busy == "sweeping" for desk in self.late_desks)
 
+    def action_stop_training(self) -> None:
+        """Ask whether the run under way is to stop, or its sweep to end."""
+        raise NotImplementedError
+
     def show_in_grid(self, job: "Job") -> None:
         """Go to the rows of a measurement."""
 

@@ -152,26 +152,27 @@ class Doing(Running):
 
     async def action_quit(self) -> None:
         run = self.watching.live
-        if run is None:
+        if run is None and not self.sweep_under_way:
             if self.save_before_leaving():
                 self.leave()
             return
         from workbench.ui.screens.leaving import quit_question
 
-        self.push_screen(quit_question(run, self.link.survives), self.quit_as)
+        question = quit_question(run, self.link.survives, self.sweep_under_way)
+        self.push_screen(question, self.quit_as)
 
     def quit_as(self, answer: str | None) -> None:
         """Leave the run alone, or stop it first and wait until its checkpoint is written."""
         if answer == "keep" and self.save_before_leaving():
             self.leave()
         elif answer == "stop" and self.save_before_leaving():
-            if not self.watching.live:
+            if not self.watching.live and not self.sweep_under_way:
                 self.leave()
                 return
             from workbench.ui.screens.leaving import Stopping
 
             self.leaving = True
-            self.watching.stop()
+            self.watching.stop(sweep=self.sweep_under_way)
             self.push_screen(Stopping(self.watching.live), lambda _: self.leave())
 
     def action_help_quit(self) -> None:

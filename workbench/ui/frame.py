@@ -87,8 +87,7 @@ def footer(app: "WorkbenchApp", width: int) -> list[Line]:
         or (view and action.where == view)
         or action.name in offered
     ]
-    # Where there is little room, the keys of what one looks at come before the other panes'.
-    shown.sort(key=lambda action: (action.name != "help", not action.where))
+    shown.sort(key=lambda action: rank(action, view, offered))
     if app.narrow:
         shown = [action for action in shown if action.group != "Panes"]
     if app.begun and app.busy:
@@ -106,8 +105,21 @@ def footer(app: "WorkbenchApp", width: int) -> list[Line]:
     return [[*line, *ending]]
 
 
+def rank(action: Action, view: str, offered: tuple[str, ...]) -> tuple[int, int]:
+    """Where there is little room, the keys of what one looks at come before the other panes'."""
+    if action.name == "help":
+        return 0, 0
+    if action.where and action.where == view:
+        return 1, 0
+    if action.name in offered:
+        return 2, offered.index(action.name)
+    return (2 if action.where else 3), len(offered)
+
+
 def item(action: Action, app: "WorkbenchApp") -> Line:
-    label = action.label
+    label = action.short or action.label
     if action.name == "train" and app.begun and app.watching.live:
-        label = "Stop run"
+        label = "Stop"
+    elif action.name == "pause" and app.begun and app.watching.paused:
+        label = "Go on"
     return [(f" {shown_key(action.keys.split(',')[0])}", "key"), (f" {label} ", "quiet")]

@@ -24,9 +24,22 @@ State = Literal["waiting", "running", "finished", "failed", "cancelled"]
 Purpose = Literal["grid", "scores"]
 Unit = Literal["share", "score", "ratio"]
 # Metrics of whose single rows one cannot say that they are right or wrong.
-GRADED = {"bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "perplexity", "judge"}
-
-LOWER_IS_BETTER = {"ter", "perplexity", "calibration"}
+GRADED = {
+    "bleu",
+    "chrf",
+    "ter",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "mae",
+    "rmse",
+    "pearson",
+    "spearman",
+    "perplexity",
+    "judge",
+}
+RATIOS = {"mae", "rmse", "pearson", "spearman", "matthews", "perplexity"}
+LOWER_IS_BETTER = {"ter", "mae", "rmse", "perplexity", "calibration"}
 
 
 @dataclass(eq=False)
@@ -147,4 +160,4 @@ def metric_words(metric: str) -> str:
 
 def unit_of(metric: str) -> Unit:
     """The unit of a metric of which only the name is known."""
-    return "ratio" if metric == "perplexity" else "score" if metric in GRADED else "share"
+    return "ratio" if metric in RATIOS else "score" if metric in GRADED else "share"

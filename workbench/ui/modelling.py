@@ -29,6 +29,7 @@ class Modelling:
         self.loading = ""  # what is done before it is there
         self.trouble = ""  # why there is no worker
         self.load_request = -1
+        self.headed = False  # weights of a run were taken by themselves
         self.starters: list[tuple[str, str]] = []  # datasets to begin with: name, what it is
 
     def open_everything(self) -> None:
@@ -63,7 +64,7 @@ class Modelling:
                 self.app.output_pane.fail(event.message)
                 if HEADLESS in event.message:  # nothing is wrong: a run comes first
                     self.app.note(event.message)
-                    self.app.tell("This model answers once a run gave it a head: F7 starts one.")
+                    self.give_head()
                     self.app.show_state()
                 else:
                     self.app.report(event, self.app.output_pane.display)
@@ -74,6 +75,19 @@ class Modelling:
             case _:
                 return False
         return True
+
+    def give_head(self) -> None:
+        """A model without a head answers by a run's weights alone: those of its newest run are
+        taken, unless they were laid down by the person just now."""
+        run = self.app.watching.of_model()
+        if not run:
+            self.app.tell("This model answers once a run gave it a head: F7 starts one.")
+        elif self.headed:
+            self.app.tell(f"Without a run's head this model does not answer: alt+u takes {run}'s.")
+        else:
+            self.headed = True
+            self.app.watching.attach(run)
+            self.app.tell(f"Answers come from {run}: its model has no head of its own.")
 
     def lose(self, event: HostLost) -> None:
         self.status, self.loading = None, ""

@@ -77,15 +77,19 @@ class Running(Measuring):
         self.push_screen(sheet, start)
 
     def action_stop_training(self) -> None:
-        if not self.watching.live:
+        if not self.watching.live and not self.sweep_under_way:
             self.tell("No run is under way; F7 starts one.")
             return
-        from workbench.ui.screens.leaving import stop_question
+        from workbench.ui.screens.leaving import stop_question, sweep_question
 
-        self.push_screen(stop_question(self.watching.live), self.stop_run)
+        live = self.watching.live
+        question = sweep_question(live) if self.sweep_under_way or not live else stop_question(live)
+        self.push_screen(question, self.stop_run)
 
     def stop_run(self, answer: str | None) -> None:
-        if answer == "stop":
+        if answer == "end":
+            self.sweeping.end()
+        elif answer == "stop":
             self.watching.stop()
 
     def action_resume(self) -> None:
@@ -184,15 +188,16 @@ class Running(Measuring):
     async def action_start_sweep(self) -> None:
         if self.sweeping.under_way:
             await self.action_monitor("sweep")
-            self.tell("A sweep is under way; esc ends it after its run is stopped.")
+            self.tell("A sweep is under way; s ends it.")
             return
         from workbench.ui.screens.sweeping import SweepScreen
 
-        sheet = SweepScreen(self.session)
+        sheet = SweepScreen(self)
 
         async def begin(answer: str | None) -> None:
             if answer in ("begin", "go on"):
-                self.change(sheet.session)
+                if answer == "begin":
+                    self.change(sheet.session)
                 self.sweeping.begin(again=answer == "go on")
                 await self.action_monitor("sweep")
 

@@ -2,21 +2,23 @@
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from workbench import session as sessions
 from workbench.protocol import (
     AnyEvent,
-    Cancel,
     Done,
     Failed,
     HostLost,
     Progress,
     ReadSweep,
     StartSweep,
-    StopTraining,
     SweepAdvanced,
     Trial,
 )
+from workbench.ui.screens.leaving import RunQuestion
 from workbench.ui.setting import change, shown
+from workbench.ui.units import plural
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
@@ -28,31 +30,40 @@ class Sweeping:
     def __init__(self, app: "Base") -> None:
         self.app = app
         self.sweep: SweepAdvanced | None = None
-        self.request = -1  # of the sweep under way
+        self.request = -1  # of the sweep under way, where it was begun here
         self.reading = -1  # of one of before
+        self.heard = ""  # the name of the one that this worker makes, whoever began it
+        self.progress: Progress | None = None  # before its first run
         self.problem = ""
 
     @property
     def under_way(self) -> bool:
-        return self.request >= 0
+        return self.request >= 0 or bool(self.heard)
+
+    @property
+    def unfinished(self) -> SweepAdvanced | None:
+        """The one shown, where it was ended before all its runs were made."""
+        sweep = self.sweep
+        return sweep if sweep and sweep.state == "stopped" and not self.under_way else None
 
     @property
     def busy(self) -> str:
         return "sweeping" if self.under_way else ""
 
     def stop(self) -> bool:
+        """Ask whether the sweep is to end: it may have taken hours."""
+        if self.under_way:
+            self.app.action_stop_training()
+        return self.under_way
+
+    def end(self) -> None:
         """End the sweep; its run is stopped with a checkpoint."""
-        if not self.under_way:
-            return False
-        self.app.send(Cancel(target=self.request))
-        if self.app.watching.live:
-            self.app.send(StopTraining())
+        self.app.watching.stop(sweep=True)
         self.app.tell("The sweep ends once its run is stopped; o goes on with it.")
-        return True
 
     def begin(self, again: bool = False) -> None:
         """Begin one, or go on with the one shown."""
-        self.problem = ""
+        self.problem, self.progress = "", None
         name = self.sweep.name if again and self.sweep else ""
         if not again:
             self.sweep = None
@@ -66,6 +77,15 @@ class Sweeping:
         )
         self.redraw()
 
+    def meet(self, name: str) -> None:
+        """A run of the sweep `name` is under way, which may have been begun elsewhere."""
+        self.heard = name
+        if self.sweep is None or self.sweep.name != name:
+            self.read(name)
+
+    def read(self, name: str) -> None:
+        self.reading = self.app.send(ReadSweep(folder=str(self.app.workspace), name=name))
+
     def look(self) -> None:
         """Read the last sweep of the workspace, where none is known."""
         if self.sweep is not None or self.under_way:
@@ -78,8 +98,7 @@ class Sweeping:
         except OSError:
             return
         if found:
-            name = found[-1][1]
-            self.reading = self.app.send(ReadSweep(folder=str(self.app.workspace), name=name))
+            self.read(found[-1][1])
 
     def take(self, trial: Trial) -> None:
         """Its settings become the session's."""
@@ -104,15 +123,12 @@ class Sweeping:
     def handle(self, event: AnyEvent) -> bool:
         match event:
             case SweepAdvanced():
-                mine = event.request in (self.request, self.reading)
-                if mine or self.sweep is None or self.sweep.name == event.name:
-                    self.sweep = event
-                    self.redraw()
+                self.advance(event)
             case Done() if event.request == self.request:
                 self.request = -1
                 self.told()
             case Failed() if event.request == self.request:
-                self.request = -1
+                self.request, self.heard = -1, ""
                 self.problem = event.message
                 self.app.report(event)
                 self.redraw()
@@ -120,17 +136,42 @@ class Sweeping:
                 self.reading = -1
                 self.problem = event.message
                 self.redraw()
-            case Progress() if event.request in (self.request, self.reading):
+            case Progress() if event.request == self.request:
+                self.progress = event
+                self.redraw()
+            case Progress() if event.request == self.reading:
                 pass
             case HostLost():
-                self.request = self.reading = -1
+                if self.under_way and self.sweep:
+                    self.sweep = replace(self.sweep, state="stopped")
+                self.request, self.reading, self.heard = -1, -1, ""
                 return False
             case _:
                 return False
         return True
 
+    def advance(self, event: SweepAdvanced) -> None:
+        """What a sweep has found. News that answers no request of this app are of the one that the
+        worker makes."""
+        news = event.request not in (self.request, self.reading)
+        if not news or event.state == "running" or not self.sweep or self.sweep.name == event.name:
+            self.sweep, self.progress = event, None
+        if news and event.state == "running":
+            self.heard = event.name
+        elif news and event.name == self.heard:
+            self.heard = ""
+            if self.request < 0:
+                self.told()
+        self.redraw()
+
     def told(self) -> None:
         """It has ended: say which settings were the best."""
+        self.heard, self.progress = "", None
+        if isinstance(self.app.screen, RunQuestion):
+            self.app.screen.dismiss(None)
+        if self.app.leaving:
+            self.app.leave()
+            return
         sweep = self.sweep
         there = [one for one in sweep.trials if one.metric is not None] if sweep else []
         if sweep is None or not there:
@@ -139,7 +180,8 @@ class Sweeping:
             choose = max if sweep.greater_is_better else min
             best = choose(there, key=lambda one: one.metric or 0.0)
             words = values_words(best)
-            self.app.tell(f"The best of {len(there)} runs is {best.run}: {words}.")
+            early = "; o goes on with it" if self.unfinished else ""
+            self.app.tell(f"The best of {plural(len(there), 'run')} is {best.run}: {words}{early}.")
         self.redraw()
 
 

@@ -3,8 +3,10 @@
 from workbench.ui.action import Action, Where
 
 
-def action(name: str, keys: str, label: str, help: str, where: Where = "monitor") -> Action:
-    return Action(name, keys, label, help, "Training", where=where)
+def action(
+    name: str, keys: str, label: str, help: str, *, where: Where = "monitor", short: str = ""
+) -> Action:
+    return Action(name, keys, label, help, "Training", where=where, short=short)
 
 
 TRAIN = Action(
@@ -37,21 +39,36 @@ TRAINING: tuple[Action, ...] = (
         "l",
         "Learning rate",
         "Change the learning rate of the run under way, from the next step on.",
+        short="Rate",
     ),
-    action("steer('evaluate')", "e", "Evaluate now", "Evaluate the run after this step."),
-    action("steer('checkpoint')", "c", "Checkpoint now", "Save a checkpoint after this step."),
+    action(
+        "steer('evaluate')",
+        "e",
+        "Evaluate now",
+        "Evaluate the run after this step.",
+        short="Evaluate",
+    ),
+    action(
+        "steer('checkpoint')",
+        "c",
+        "Checkpoint now",
+        "Save a checkpoint after this step.",
+        short="Save",
+    ),
     action(
         "pause",
         "p",
         "Pause, go on",
         "Hold the run after this step, or let it go on; prompts are answered meanwhile.",
+        short="Pause",
     ),
-    action("stop_training", "s", "Stop", "Stop the run with a checkpoint."),
+    action("stop_training", "s", "Stop", "Stop the run with a checkpoint, or end the sweep."),
     action(
         "compare_tuned",
         "b",
         "Base and tuned",
         "Measure base and tuned on the same evaluation rows, and compare them row by row.",
+        short="Compare",
     ),
     action(
         "export_run",
@@ -93,6 +110,7 @@ TRAINING: tuple[Action, ...] = (
         "Resume run",
         "Go on with the shown run from its last checkpoint.",
         "Training",
+        short="Resume",
     ),
     Action("previous_run", "alt+left", "Earlier run", "Show the run before this one.", "Training"),
     Action("next_run", "alt+right", "Later run", "Show the run after this one.", "Training"),
@@ -102,5 +120,6 @@ TRAINING: tuple[Action, ...] = (
         "Use this run's weights",
         "Answer from the shown run's best checkpoint; again: from the base model alone.",
         "Training",
+        short="Use",
     ),
 )

@@ -23,6 +23,7 @@ from workbench.protocol import (
 from workbench.session import Session
 from workbench.ui.history import History
 from workbench.ui.screens.leaving import RunQuestion, Stopping
+from workbench.ui.summaries import session_of
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
@@ -55,6 +56,16 @@ class Watching:
     def has_checkpoint(self) -> bool:
         """Whether the run shown left weights to use."""
         return bool(self.history and runs.last_checkpoint(self.history.folder))
+
+    def of_model(self) -> str:
+        """A run of the session's model that left weights: the one shown, else the newest; empty:
+        there is none."""
+        shown = [self.history.folder] if self.history else []
+        for folder in [*shown, *reversed(self.folders)]:
+            run = session_of(folder) if runs.last_checkpoint(folder) else None
+            if run and run.model.name == self.app.session.model.name:
+                return folder.name
+        return ""
 
     # --- which run ---------------------------------------------------------------------------
 
@@ -170,8 +181,9 @@ class Watching:
         else:
             self.start(self.app.session, resume=history.folder.name)
 
-    def stop(self) -> None:
-        self.stop_request = self.app.send(StopTraining())
+    def stop(self, sweep: bool = False) -> None:
+        """Stop the run under way; with `sweep` no other one follows."""
+        self.stop_request = self.app.send(StopTraining(sweep=sweep))
         if self.history and self.live and self.history.folder.name == self.live.name:
             self.history.what = "stopping after this step, with a checkpoint"
             self.app.monitor_pane.redraw()
@@ -246,6 +258,8 @@ class Watching:
 
     def started(self, status: RunStatus) -> None:
         self.live = status
+        if sweep := sweep_of(self.app.workspace, status.name):
+            self.app.sweeping.meet(sweep)
         self.app.monitor_pane.progress = None
         self.folders = runs.find(self.app.workspace)
         self.show(Path(status.folder), status)
@@ -276,7 +290,7 @@ class Watching:
             "error" if failed else "information",
         )
         self.app.show_state()
-        if self.app.leaving:
+        if self.app.leaving and not self.app.sweep_under_way:
             self.app.leave()
 
     def adopt(self, status: RunStatus) -> None:
@@ -292,8 +306,16 @@ class Watching:
         self.withdraw_question()
         if self.history:
             self.show(self.history.folder)
+        if self.app.leaving:
+            self.app.leave()
 
     def withdraw_question(self) -> None:
-        """What was asked about the run no longer matters: it has ended."""
-        if isinstance(self.app.screen, RunQuestion):
+        """What was asked about the run no longer matters: it has ended, and no other follows."""
+        if isinstance(self.app.screen, RunQuestion) and not self.app.sweep_under_way:
             self.app.screen.dismiss(None)
+
+
+def sweep_of(workspace: Path, run: str) -> str:
+    """The sweep that a run belongs to, by their names; empty: none."""
+    name = run.rpartition("-")[0]
+    return name if name and (workspace / "sweeps" / name).is_dir() else ""

@@ -34,7 +34,7 @@ class ExportDesk(Lane):
 
     def write(self, request: ExportRun | EjectRun, job: Job) -> None:
         """In a process of its own: see `exporting.process`."""
-        job.progress("starting")
+        job.progress("loading the libraries")
         command = [sys.executable, "-m", "workbench.exporting.process"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         last: AnyEvent | None = None

@@ -217,7 +217,7 @@ class Service:
                         self.stop_training()
             case StopTraining():
                 if self.busy:
-                    self.stop_training()
+                    self.stop_training(request.sweep)
                     tell(Done(request=request.id))
                 else:
                     tell(Failed(request=request.id, message="No run is under way."))
@@ -229,13 +229,15 @@ class Service:
             case _:
                 self.start(request, tell)
 
-    def stop_training(self) -> None:
-        """Stop the run under way with a checkpoint, or give up the one that waits to begin."""
-        self.worker.stop_run.set()
+    def stop_training(self, sweep: bool = False) -> None:
+        """Stop the run under way with a checkpoint, or give up the one that waits to begin; with
+        its sweep, whoever began that."""
+        kinds = STAYING if sweep else StartTraining
         with self.lock:
-            jobs = [job for job in self.jobs.values() if isinstance(job.request, StartTraining)]
+            jobs = [job for job in self.jobs.values() if isinstance(job.request, kinds)]
         for job in jobs:
             job.stopped.set()
+        self.worker.stop_run.set()
 
     def start(self, request: AnyRequest, tell: Tell) -> None:
         key = (tell, request.id)

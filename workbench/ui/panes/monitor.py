@@ -54,12 +54,25 @@ class MonitorPane(Pane):
 
     @property
     def offered(self) -> tuple[str, ...]:
-        """Names of the actions that make sense now: of a run under way, else of one that was."""
+        """Names of the actions that make sense now, what is wanted most first: of a run under way,
+        else of one that was."""
         if self.bench.watching.live:
-            return ("steer_rate", "steer('evaluate')", "steer('checkpoint')", "pause")
+            steering = ("pause", "steer_rate", "steer('evaluate')", "steer('checkpoint')")
+            return ("generate", "train", *steering)
         if self.history:
-            return ("compare_tuned", "export_run", "eject_run", "start_sweep")
-        return ()
+            after = ("compare_tuned", "export_run", "start_sweep", "eject_run")
+            return ("generate", "train", *self.again, *after)
+        return ("train", "start_sweep")
+
+    @property
+    def again(self) -> tuple[str, ...]:
+        """What goes on with the run shown, or answers with it."""
+        history = self.history
+        if history is None or not history.checkpoint:
+            return ()
+        if history.status.state in ("stopped", "interrupted", "failed"):
+            return ("resume",)
+        return () if self.session.model.adapter == history.folder.name else ("use_run",)
 
     def compose(self) -> ComposeResult:
         yield self.tabs

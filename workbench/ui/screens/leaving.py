@@ -9,7 +9,9 @@ from workbench.ui.units import count
 from workbench.ui.widgets.lines import Line, wrap
 
 
-def place(run: RunStatus) -> str:
+def place(run: RunStatus | None) -> str:
+    if run is None:  # between two runs of a sweep
+        return "The next run is about to begin."
     name = one_line(run.name, 60)
     return f"{name} is at step {count(run.step)} of {count(run.total_steps)}."
 
@@ -18,7 +20,7 @@ class RunQuestion(Question):
     """A question about the run under way: it follows the run, and goes away with it."""
 
     def __init__(
-        self, title: str, run: RunStatus, words: str, answers: list[tuple[str, str]]
+        self, title: str, run: RunStatus | None, words: str, answers: list[tuple[str, str]]
     ) -> None:
         super().__init__(title, self.draw_run, answers)
         self.run, self.words = run, words
@@ -33,14 +35,15 @@ class RunQuestion(Question):
             self.query_one(Text).redraw()
 
 
-def quit_question(run: RunStatus, outlives: bool) -> RunQuestion:
+def quit_question(run: RunStatus | None, outlives: bool, sweep: bool = False) -> RunQuestion:
     """Result: keep, stop or None for stay."""
+    what = "sweep" if sweep else "run"
     answers = [
         ("keep", "Keep it running; workbench attach comes back to it"),
-        ("stop", "Stop it with a checkpoint, then quit"),
+        ("stop", f"{'End the sweep' if sweep else 'Stop it'} with a checkpoint, then quit"),
         ("stay", "Stay here"),
     ]
-    return RunQuestion("A run is under way", run, "", answers if outlives else answers[1:])
+    return RunQuestion(f"A {what} is under way", run, "", answers if outlives else answers[1:])
 
 
 def stop_question(run: RunStatus) -> RunQuestion:
@@ -48,6 +51,17 @@ def stop_question(run: RunStatus) -> RunQuestion:
     words = "A checkpoint is written after this step; ctrl+r goes on from it."
     answers = [("stop", "Stop it with a checkpoint"), ("stay", "Let it go on")]
     return RunQuestion("Stop the run?", run, words, answers)
+
+
+def sweep_question(run: RunStatus | None) -> RunQuestion:
+    """Result: end (the sweep), stop (its run alone) or None."""
+    words = "A checkpoint is written after this step; o goes on with a sweep that was ended."
+    answers = [
+        ("end", "End the sweep"),
+        ("stop", "Stop this run alone; the sweep's next run follows"),
+        ("stay", "Let it go on"),
+    ]
+    return RunQuestion("End the sweep?", run, words, answers if run else [answers[0], answers[2]])
 
 
 def conflict_question(path: str) -> Question:
@@ -74,7 +88,7 @@ class Stopping(Reading):
     HINT = "ctrl+c leaves at once; the run stops by itself"
     BINDINGS = [Binding("ctrl+c,escape", "leave", show=False, priority=True)]
 
-    def __init__(self, run: RunStatus) -> None:
+    def __init__(self, run: RunStatus | None) -> None:
         super().__init__("Stopping", self.draw)
         self.add_class("small")
         self.run = run

@@ -21,7 +21,7 @@ class Sheet(ModalScreen[str | None]):
     DEFAULT_CSS = """
     Sheet > #sheet { border: heavy $primary; background: $background; padding: 0 1;
         border-title-color: $primary; border-title-style: bold; border-subtitle-color: $quiet;
-        width: 80%; max-width: 110; height: 80%; }
+        width: 92%; max-width: 110; height: 85%; }
     Sheet.small > #sheet { width: 68; max-width: 95%; height: auto; max-height: 95%;
         padding: 1 2; }
     Sheet .auto { height: auto; overflow: hidden; }

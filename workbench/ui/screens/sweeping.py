@@ -1,11 +1,14 @@
 """What a sweep is about to do: which settings are tried with what, and how many runs."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
+from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from workbench.protocol import AnyEvent, SweepAdvanced
 from workbench.session import Session, SessionError
 from workbench.text import one_line
 from workbench.ui.screens.sheet import Sheet, Text
@@ -13,6 +16,9 @@ from workbench.ui.setting import change, shown, value
 from workbench.ui.units import plural
 from workbench.ui.widgets.field import Field
 from workbench.ui.widgets.lines import Line, clip, wrap
+
+if TYPE_CHECKING:
+    from workbench.ui.base import Base
 
 KEYS = (
     ("trials", "runs"),
@@ -28,10 +34,12 @@ USUAL = {"training.learning_rate": "{low:.0e}..{high:.0e} log", "training.lora_r
 
 
 class SweepScreen(Sheet):
-    """The result is "begin" where the sweep in `session` is to begin."""
+    """The result is "begin" where the sweep in `session` is to begin, "go on" where that of before
+    is to go on."""
 
     TITLE_TEXT = "Search for good settings"
     HINT = "tab next field · enter begins · esc goes back"
+    BINDINGS = [Binding("ctrl+r", "go_on", show=False, priority=True)]
     DEFAULT_CSS = """
     SweepScreen Horizontal { height: 1; }
     SweepScreen .label { width: 18; }
@@ -39,13 +47,13 @@ class SweepScreen(Sheet):
     SweepScreen Horizontal > Field { width: 1fr; }
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, bench: "Base") -> None:
         super().__init__(classes="small")
-        self.session = session
+        self.bench, self.session = bench, bench.session
         self.problem = ""
 
     def inside(self) -> Iterator[Widget]:
-        yield Text(self.draw_start)
+        yield Text(self.draw_start, id="start")
         for name, words in KEYS:
             label = Text(lambda width, words=words: [clip([(words, "quiet")], width)])  # type: ignore[misc]
             label.add_class("label")
@@ -64,6 +72,18 @@ class SweepScreen(Sheet):
 
     def on_mount(self) -> None:
         self.query(Field).first().focus()
+        self.bench.sheet = self
+        self.bench.sweeping.look()
+
+    def on_unmount(self) -> None:
+        if self.bench.sheet is self:
+            self.bench.sheet = None
+
+    def hear(self, event: AnyEvent) -> bool:
+        """The desk takes the sweep of before in; it is drawn after that."""
+        if isinstance(event, SweepAdvanced):
+            self.call_after_refresh(self.query_one("#start", Text).redraw)
+        return False
 
     # --- drawing -----------------------------------------------------------------------------
 
@@ -72,7 +92,15 @@ class SweepScreen(Sheet):
             "Several runs of this session, one after the other, each with other settings. Those "
             "that are behind the others at the same step are stopped."
         )
-        return [*wrap(words, width), []]
+        lines = [*wrap(words, width), []]
+        if (before := self.bench.sweeping.unfinished) is not None:
+            done = sum(one.state not in ("running", "interrupted") for one in before.trials)
+            words = (
+                f"{one_line(before.name, 40)} was ended after {done} of {before.wanted} runs: "
+                "ctrl+r goes on with it."
+            )
+            lines += [*wrap(words, width, "accent"), []]
+        return lines
 
     def draw_ranges(self, width: int) -> list[Line]:
         words = "Settings and what to try: these values (8, 16), or from..to, log for magnitudes."
@@ -105,6 +133,10 @@ class SweepScreen(Sheet):
             self.query_one("#state", Text).redraw()
             return
         self.dismiss("begin")
+
+    def action_go_on(self) -> None:
+        if self.bench.sweeping.unfinished is not None:
+            self.dismiss("go on")
 
     def typed(self) -> Session:
         """The session with what is in the fields.

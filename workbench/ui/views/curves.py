@@ -14,7 +14,15 @@ from workbench.ui.history import History
 from workbench.ui.units import count, duration, figure, plural, rate, size
 from workbench.ui.views.record import progress_lines
 from workbench.ui.widgets.chart import Chart, Series
-from workbench.ui.widgets.lines import Line, Lines, clip, progress_bar, spread, wrap
+from workbench.ui.widgets.lines import (
+    Line,
+    Lines,
+    clip,
+    key_lines,
+    progress_bar,
+    spread,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from workbench.ui.panes.monitor import MonitorPane
@@ -155,19 +163,25 @@ class CurvesView(Vertical):
             lines += wrap("p lets it go on; F5 answers from its weights meanwhile.", width, "quiet")
         if status.message and status.state in ("failed", "interrupted", "finished"):
             lines += wrap(status.message, width, "bad" if status.state == "failed" else "text")
-        if status.state in ("interrupted", "stopped", "failed"):
-            words = (
-                f"ctrl+r resumes it from step {count(history.checkpoint)}, its last checkpoint."
-                if history.checkpoint
-                else "It left no checkpoint; F7 starts a new run."
-            )
-            lines += wrap(words, width, "quiet")
-        if status.state == "finished":
-            used = self.pane.session.model.adapter == history.folder.name
-            words = "F5 answers with it" if used else "alt+u answers with it"
-            words += " · b compares it with its base · x exports it · w writes its script"
-            lines += wrap(words, width, "quiet")
+        if status.state in ("interrupted", "stopped", "failed") and not history.checkpoint:
+            lines += wrap("It left no checkpoint; F7 starts a new run.", width, "quiet")
+        elif status.state != "running":
+            lines += key_lines(self.keys(history), width)
         return [*lines, *self.figure_lines(history, width)]
+
+    def keys(self, history: History) -> list[tuple[str, str]]:
+        """What may be done with a run that has ended, and left weights."""
+        used = self.pane.session.model.adapter == history.folder.name
+        keys = [
+            ("F5" if used else "alt+u", "answers with it"),
+            ("b", "compares it with its base"),
+            ("x", "exports it"),
+            ("w", "writes its script"),
+        ]
+        if history.status.state == "finished":
+            return keys
+        words = f"resumes it from step {count(history.checkpoint)}, its last checkpoint"
+        return [("ctrl+r", words), *keys[:3]]
 
     def figure_lines(self, history: History, width: int) -> list[Line]:
         """Name and value in as many columns as fit; the graphics processors below."""

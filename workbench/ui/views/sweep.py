@@ -10,6 +10,7 @@ from workbench.text import one_line
 from workbench.ui.summaries import Summaries, Summary
 from workbench.ui.units import count, duration, figure
 from workbench.ui.views.compared_runs import INKS, curve
+from workbench.ui.views.record import progress_lines
 from workbench.ui.widgets.chart import Chart
 from workbench.ui.widgets.lines import Line, clip, progress_bar, wrap
 from workbench.ui.widgets.listing import Listing
@@ -126,6 +127,8 @@ class SweepView(Vertical):
     def head(self, width: int) -> list[Line]:
         sweep = self.sweep
         if sweep is None:
+            if self.pane.bench.sweeping.under_way:
+                return self.head_of_begun(width)
             words = (
                 "No sweep yet: o begins one. It makes several runs of the session, each with "
                 "other settings, and says which were the best."
@@ -148,6 +151,8 @@ class SweepView(Vertical):
             lines.append(clip([("what mattered: ", "quiet"), (words, "text")], width))
         keys: Line = [("enter", "key"), (" looks at the run  ", "quiet"), ("u", "key")]
         keys += [(" takes its settings over", "quiet")]
+        if self.pane.bench.sweeping.unfinished:
+            keys += [("  o", "key"), (" goes on with the sweep", "quiet")]
         titles = "".join(f"{short(name)[:15]:>16}" for name in self.settings)
         metric = sweep.metric.removeprefix("eval_").replace("_", " ")
         lines += [
@@ -155,6 +160,11 @@ class SweepView(Vertical):
             clip([(f"  {metric[:12]:>12} {'state':<12}{titles}  time", "title")], width),
         ]
         return lines
+
+    def head_of_begun(self, width: int) -> list[Line]:
+        """Before the first run is there."""
+        progress = self.pane.bench.sweeping.progress
+        return progress_lines(progress, width) if progress else [[("The sweep begins …", "quiet")]]
 
     def item(self, index: int, width: int) -> Line:  # noqa: ARG002
         one = self.trials[index]

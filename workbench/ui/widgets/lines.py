@@ -146,6 +146,17 @@ def broken(paragraph: str, width: int) -> Iterator[str]:
     yield current
 
 
+def key_lines(keys: list[tuple[str, str]], width: int) -> list[Line]:
+    """Keys and what each does, broken between two of them rather than within one."""
+    lines: list[Line] = [[]]
+    for key, words in keys:
+        piece: Line = [(key, "key"), (f" {words}", "quiet")]
+        if lines[-1] and cells(lines[-1]) + 3 + cells(piece) > width:
+            lines.append([])
+        lines[-1] += [*([(" · ", "frame")] if lines[-1] else []), *piece]
+    return [clip(line, width) for line in lines]
+
+
 def progress_bar(share: float, width: int, ink: str) -> Line:
     """A thin bar of `width` cells, filled to half a cell."""
     halves = round(max(0.0, min(1.0, share)) * width * 2)
