@@ -141,6 +141,15 @@ def copied(folder: Path, name: str, to: str) -> runs.Run:
     return runs.Run(folder / "runs" / to)
 
 
+def test_a_script_may_have_any_name(folder: Path, scripts: dict[str, Ejected]) -> None:
+    for name in ('it\'s "mine" {x} \\n.py', "a.b c.py", "zwölf.py"):
+        told = eject(EjectRun(folder=str(folder), run="odd", to=name), nobody_listens)
+        assert told.path == folder / name
+        again = runpy.run_path(str(folder / name))
+        assert again["ROWS"] == told.beside[0]
+        assert len(again["read_rows"](again["ROWS"], "train")) == 20
+
+
 def test_rows_or_a_model_that_changed_are_said(folder: Path, scripts: dict[str, Ejected]) -> None:
     write_rows(folder, reviews(41))
     with pytest.raises(ExportError, match=r"rows\.jsonl is not what it was when odd"):

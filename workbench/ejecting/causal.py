@@ -1,35 +1,59 @@
-"""The script of a run that learnt answers, or running text."""
+"""The script of a run that learnt answers."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.prompting import PromptError, before_answer, end_of_turn
+from workbench.data.prompting import before_answer, end_of_turn
 from workbench.ejecting.made import Made
 from workbench.ejecting.parts import causal, rows, tokens, training
-from workbench.ejecting.source import functions
-from workbench.exporting.errors import ExportError
-
-Example = tuple[list[int], list[int]]  # token ids and labels
-Encode = Callable[[dict[str, Any]], Example]
+from workbench.ejecting.readable import (
+    SIDES,
+    Example,
+    Row,
+    need_rows,
+    need_same,
+    stretches,
+    values_of,
+)
+from workbench.ejecting.source import Constant
+from workbench.ejecting.trainers import examples, sampler, trainer
+from workbench.ejecting.written import Written
 
 
 @dataclass(frozen=True)
-class Written:
-    """What a task adds to a script."""
+class Kind:
+    """One of the forms that a row has: what encodes it, the call of that, and how it is told from
+    those after it."""
 
-    rows: list[dict[str, Any]]
-    constants: dict[str, Any]
-    comments: dict[str, str]
-    functions: str
-    main: str  # indented by four: makes `train`, `evaluation` and then `trainer`
-    notes: list[str]
-    model: str = "AutoModelForCausalLM"
-    model_more: str = ""  # further arguments of its from_pretrained
-    packages: tuple[str, ...] = ("peft",)
-    trainer_lays: bool = False  # the Trainer lays `config`, the adapter, over the model
-    arguments: dict[str, Any] = field(default_factory=dict)  # more of the Trainer's
-    files: dict[str, str] = field(default_factory=dict)  # beside the script, by what ends the name
+    encode: Any
+    call: str
+    test: str
+
+
+KINDS = {
+    "known": Kind(tokens.encode_known, "encode_known(row)", '"input_ids" in row'),
+    "text": Kind(tokens.encode_text, "encode_text(tokenizer, row)", '"text" in row'),
+    "answer": Kind(tokens.encode_answer, "encode_answer(tokenizer, row, END)", '"prompt" in row'),
+    "marked": Kind(
+        tokens.encode_marked,
+        "encode_marked(tokenizer, row, CHAT_TEMPLATE)",
+        '"messages" in row and not row.get("after")',
+    ),
+    "conversation": Kind(
+        tokens.encode_conversation, "encode_conversation(tokenizer, row)", '"messages" in row'
+    ),
+}
+EXAMPLES = '''\
+def examples_of(tokenizer, side):
+    """What is learnt of the rows of a side: token ids and labels; rows of which nothing is left to
+    learn are left out."""
+    found = []
+    for row in read_rows(ROWS, side):
+{encoding}
+        found += fitted(ids, labels, MAX_LENGTH, OVERLONG)
+    return [one for one in found if any(label != -100 for label in one[1])]
+'''
 
 
 class Answers:
@@ -55,35 +79,22 @@ class Answers:
             self.marked = encoder.conversation.marked
         found = [
             {"side": side, **row}
-            for side, values in sides(made)
+            for side in SIDES
+            for values in values_of(made, side)
             for row in self.readable(encoder, values)
         ]
-        if not any(row["side"] == "train" for row in found):
-            raise ExportError("Nothing is left of the rows that were trained on.")
-        recipe = made.recipe
-        recipe.prepare()
-        self.prove(found, recipe)
+        need_rows(found)
+        self.prove(found)
         return self.script(found)
 
-    def readable(self, encoder: Any, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    # --- rows --------------------------------------------------------------------------------
+
+    def readable(self, encoder: Any, values: Row) -> Iterator[Row]:
         """The examples of a row as texts and turns."""
         for said in encoder.said(values):
             if said.name == "rejected":
                 continue
-            row: dict[str, Any]
-            if said.text is not None:
-                row = {"text": said.text}
-            elif said.answer is not None:
-                before = before_answer(self.tokenizer, encoder.prompt)
-                row = {
-                    "prompt": said.turns,
-                    "completion": before + said.answer,
-                    "start": said.start,
-                }
-            else:
-                row = {"messages": said.turns}
-                row |= {"tools": said.tools} if said.tools else {}
-                row |= {"after": said.after} if said.after else {}
+            row = self.plain(encoder, said)
             whole = encoder.whole(said)
             try:
                 same = self.encode(row) == (list(whole.input_ids), list(whole.labels))
@@ -99,7 +110,18 @@ class Answers:
             self.used.add(self.kind(row))
             yield row
 
-    def kind(self, row: dict[str, Any]) -> str:
+    def plain(self, encoder: Any, said: Any) -> Row:
+        """What is said, without tokens."""
+        if said.text is not None:
+            return {"text": said.text}
+        if said.answer is not None:
+            completion = before_answer(self.tokenizer, encoder.prompt) + said.answer
+            return {"prompt": said.turns, "completion": completion, "start": said.start}
+        row: Row = {"messages": said.turns}
+        row |= {"tools": said.tools} if said.tools else {}
+        return row | ({"after": said.after} if said.after else {})
+
+    def kind(self, row: Row) -> str:
         if "input_ids" in row:
             return "known"
         if "text" in row:
@@ -108,7 +130,7 @@ class Answers:
             return "answer"
         return "marked" if self.marked and not row.get("after") else "conversation"
 
-    def encode(self, row: dict[str, Any]) -> Example:
+    def encode(self, row: Row) -> Example:
         """As the script does it."""
         match self.kind(row):
             case "known":
@@ -123,94 +145,70 @@ class Answers:
                 ids, labels = tokens.encode_conversation(self.tokenizer, row)
         return list(ids), list(labels)
 
-    def examples(self, found: list[dict[str, Any]], side: str) -> list[Example]:
+    def prove(self, found: Sequence[Row]) -> None:
+        recipe: Any = self.made.recipe
+        recipe.prepare()
+        for side, learnt in zip(SIDES, (recipe.examples, recipe.evaluation), strict=True):
+            theirs = [
+                (list(one["input_ids"]), list(one["trained"]))
+                for one in (learnt[n] for n in range(len(learnt)))
+            ]
+            mine = [(ids, stretches(labels)) for ids, labels in self.examples(found, side)]
+            need_same(mine == theirs)
+
+    def examples(self, found: Sequence[Row], side: str) -> list[Example]:
         """As the script makes them of all rows of a side."""
-        settings = self.made.settings
-        overlong = "split" if settings.overlong == "split" and "text" in self.used else "cut"
-        overlong = "drop" if settings.overlong == "drop" else overlong
         made = []
         for row in found:
             if row["side"] == side:
-                parts = tokens.fitted(*self.encode(row), self.made.longest, overlong)
+                parts = tokens.fitted(*self.encode(row), self.made.longest, self.overlong)
                 made += [one for one in parts if any(label != -100 for label in one[1])]
         return made
 
-    def prove(self, found: list[dict[str, Any]], recipe: Any) -> None:
-        """Raise ExportError where the script would not learn what the run did."""
-        for side, examples in (("train", recipe.examples), ("evaluation", recipe.evaluation)):
-            mine = self.examples(found, side)
-            theirs = [
-                (list(one["input_ids"]), list(one["trained"]))
-                for one in (examples[n] for n in range(len(examples)))
-            ]
-            if [(ids, stretches(labels)) for ids, labels in mine] != theirs:
-                raise ExportError(
-                    "The rows do not give the tokens that were trained on, so no script can make "
-                    "the run again; export the model instead."
-                )
+    @property
+    def overlong(self) -> str:
+        """What becomes of a row that is too long: only texts can be split."""
+        chosen = self.made.settings.overlong
+        return "cut" if chosen == "split" and "text" not in self.used else chosen
 
     # --- the script --------------------------------------------------------------------------
 
-    def script(self, found: list[dict[str, Any]]) -> Written:
-        settings = self.made.settings
-        encoders = {
-            "known": ("encode_known(row)", tokens.encode_known, '"input_ids" in row'),
-            "text": ("encode_text(tokenizer, row)", tokens.encode_text, '"text" in row'),
-            "answer": (
-                "encode_answer(tokenizer, row, END)",
-                tokens.encode_answer,
-                '"prompt" in row',
-            ),
-            "marked": (
-                "encode_marked(tokenizer, row, CHAT_TEMPLATE)",
-                tokens.encode_marked,
-                '"messages" in row and not row.get("after")',
-            ),
-            "conversation": (
-                "encode_conversation(tokenizer, row)",
-                tokens.encode_conversation,
-                '"messages" in row',
-            ),
-        }
-        used = [one for one in encoders if one in self.used]
-        lines = [
-            "def examples_of(tokenizer, side):",
-            '    """What is learnt of the rows of a side: token ids and labels; rows of which '
-            "nothing is",
-            '    left to learn are left out."""',
-            "    found = []",
-            "    for row in read_rows(ROWS, side):",
-        ]
-        for n, name in enumerate(used):
-            call, _, test = encoders[name]
-            if len(used) == 1:
-                lines.append(f"        ids, labels = {call}")
-            else:
-                word = "if" if n == 0 else "elif"
-                lines += [f"        {word} {test}:", f"            ids, labels = {call}"]
-        lines += [
-            "        found += fitted(ids, labels, MAX_LENGTH, OVERLONG)",
-            "    return [one for one in found if any(label != -100 for label in one[1])]",
-        ]
-        known: dict[str, Any] = {
-            "MAX_LENGTH": self.made.longest,
-            "OVERLONG": settings.overlong,
-            "ACCEPTED": accepted(self.made),
-        }
-        if settings.overlong == "split" and "text" not in self.used:
-            known["OVERLONG"] = "cut"
-        if "answer" in self.used:
-            known["END"] = self.end
-        if "marked" in self.used:
-            known["CHAT_TEMPLATE"] = self.marked
-        comments = {
-            "ACCEPTED": "What the model's forward takes.",
-            "END": "The tokens that end an answer.",
-            "CHAT_TEMPLATE": "The chat template, with marks around what the assistant says.",
-        }
-        notes = []
+    def script(self, found: list[Row]) -> Written:
         flat = self.made.flat
-        if flat:
+        used = [kind for name, kind in KINDS.items() if name in self.used]
+        return Written(
+            rows=found,
+            constants=self.constants(),
+            functions=[
+                *((tokens.encode_prompt,) if "answer" in self.used else ()),
+                *(kind.encode for kind in used),
+                tokens.fitted,
+                EXAMPLES.format(encoding=encoding(used)),
+                rows.EpochSampler,
+                training.summed_loss,
+                causal.packed if flat else causal.left_padded,
+                causal.AnswerTrainer,
+            ],
+            main=causal_lines(self.made, packed=False, flat=flat),
+            notes=self.notes(),
+        )
+
+    def constants(self) -> list[Constant]:
+        found = [
+            Constant("MAX_LENGTH", self.made.longest),
+            Constant("OVERLONG", self.overlong),
+            accepted(self.made),
+        ]
+        if "answer" in self.used:
+            found.append(Constant("END", self.end, "The tokens that end an answer."))
+        if "marked" in self.used:
+            said = "The chat template, with marks around what the assistant says."
+            found.append(Constant("CHAT_TEMPLATE", self.marked, said))
+        return found
+
+    def notes(self) -> list[str]:
+        notes = []
+        if self.made.flat:
             notes.append(
                 "All rows of a batch stand in one, as in the run: so dropout leaves out the same."
             )
@@ -219,110 +217,50 @@ class Answers:
                 f"Of {self.literal:,} rows the token ids stand beside the text, because no plain "
                 "rule makes them of it."
             )
-        return Written(
-            rows=found,
-            constants=known,
-            comments=comments,
-            functions="\n\n".join(
-                [
-                    functions(
-                        rows.read_rows,
-                        *((tokens.encode_prompt,) if "answer" in used else ()),
-                        *(encoders[one][1] for one in used),
-                        tokens.fitted,
-                    ),
-                    "\n".join(lines) + "\n",
-                    functions(
-                        rows.EpochSampler,
-                        training.summed_loss,
-                        causal.packed if flat else causal.left_padded,
-                        causal.AnswerTrainer,
-                        training.Schedule,
-                    ),
-                ]
-            ),
-            main=trainer_lines(self.made, packed=False, flat=flat),
-            notes=notes,
-        )
+        return notes
 
 
-def sides(made: Made) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows, each with its side, in the order in which they are learnt and measured."""
-    from workbench.training.examples import choose_rows
-
-    settings, data = made.settings, made.data
-    chosen = choose_rows(len(data.train), settings.rows, settings.seed)
-    for index in chosen:
-        yield "train", data.train[index]
-    if data.evaluation is not None and settings.evaluation_rows:
-        for index in range(min(settings.evaluation_rows, len(data.evaluation))):
-            yield "evaluation", data.evaluation[index]
+def encoding(used: Sequence[Kind]) -> str:
+    """The lines that make `ids` and `labels` of a row that has one of these forms."""
+    if len(used) == 1:
+        return f"        ids, labels = {used[0].call}"
+    lines = []
+    for n, kind in enumerate(used):
+        lines.append(f"        {'elif' if n else 'if'} {kind.test}:")
+        lines.append(f"            ids, labels = {kind.call}")
+    return "\n".join(lines)
 
 
-def texts_of(made: Made, side: str, encoder: Any) -> Iterator[str]:
-    """What is read of the rows of a side, "train" or "evaluation", in their order."""
-    for where, values in sides(made):
-        if where != side:
-            continue
-        try:
-            said = encoder.said(values)
-        except PromptError:
-            continue
-        yield from (str(one.text) for one in said)
-
-
-def stretches(labels: list[int]) -> list[int]:
-    """Where labels are: start, stop, start, stop, …"""
-    from workbench.training.examples import stretches as found
-
-    return list(found(labels))
-
-
-def trainer_lines(made: Made, *, packed: bool, flat: bool = False, arrange: str = "") -> str:
+def causal_lines(made: Made, *, packed: bool, flat: bool = False, arranged: str = "") -> str:
     """The rows, their order and the Trainer, of a causal model.
 
     Args:
         packed: a row of the data is several examples.
         flat: all examples of a batch stand in one row.
-        arrange: lines that change `train` and `evaluation`.
+        arranged: lines that change `train` and `evaluation`.
     """
-    settings = made.settings
     pad = made.loaded.pad_token
-    grouped = settings.train_sampling_strategy == "group_by_length"
     size = "sum(len(ids) for ids, _ in one)" if packed else "len(one[0])"
     batch = f"{'packed' if packed else 'left_padded'}(rows, {pad})"
     if flat:
         batch = f"packed([rows], {pad})"
-    lines = f"""\
-    train = examples_of(tokenizer, "train")
-    evaluation = examples_of(tokenizer, "evaluation")
-{arrange}
-    print(len(train), "rows to train on,", len(evaluation), "to evaluate on")
-
-    def size(one):
-        return {size}
-
-    sampler = EpochSampler(
-        len(train),
-        args.train_batch_size * args.gradient_accumulation_steps,
-        args.seed,
-        {"[size(one) for one in train]" if grouped else "[]"},
+    return (
+        examples(arranged=arranged)
+        + f"\n    def size(one):\n        return {size}\n\n"
+        + sampler(made, "size(one)")
+        + trainer(
+            "AnswerTrainer",
+            batch,
+            *("sampler", "evaluation", "size", 'bfloat16=DTYPE == "bfloat16"'),
+        )
     )
-    trainer = AnswerTrainer(
-        model=model,
-        args=args,
-        data_collator=lambda rows: {batch},
-        train_dataset=train,
-    )
-    trainer.prepare(sampler, evaluation, size, bfloat16=DTYPE == "bfloat16")
-"""
-    return lines.replace("\n\n    print(len", "\n    print(len")
 
 
-def accepted(made: Made) -> list[str]:
+def accepted(made: Made) -> Constant:
     """The names that the model's forward takes, of those that a batch has."""
     names = ("input_ids", "attention_mask", "position_ids", "use_cache", "logits_to_keep")
-    return [one for one in names if one in made.loaded.accepts]
+    taken = [one for one in names if one in made.loaded.accepts]
+    return Constant("ACCEPTED", taken, "What the model's forward takes.")
 
 
 def written(made: Made) -> Written:

@@ -2,11 +2,18 @@
 
 from typing import Any
 
-from workbench.ejecting.causal import Written, texts_of
 from workbench.ejecting.made import Made
-from workbench.ejecting.parts import labels, rows, training
-from workbench.ejecting.source import functions
+from workbench.ejecting.parts import labels, rows
+from workbench.ejecting.readable import SIDES, Readable, Row, texts_of
+from workbench.ejecting.source import Constant, mixed
+from workbench.ejecting.trainers import examples, sampler, trainer
+from workbench.ejecting.written import Written
 
+PROBLEMS = {
+    "multi_label": "multi_label_classification",
+    "regression": "regression",
+    "single_label": "single_label_classification",
+}
 EXAMPLES = '''\
 def examples_of(tokenizer, side):
     """The texts of a side: token ids and what is learnt of each."""
@@ -23,17 +30,40 @@ def written(made: Made) -> Written:
     """Rows of texts and labels, proven to give the tokens that were trained on; where they do not,
     the token ids stand beside the text."""
     from workbench.training.classification import Classification
-    from workbench.training.reading import found_in, in_bfloat16, pad_token, reading_of
+    from workbench.training.reading import pad_token
 
-    recipe = made.recipe
-    assert isinstance(recipe, Classification)
-    recipe.prepare()
-    settings, tokenizer = made.settings, made.loaded.tokenizer
+    recipe = made.prepared(Classification)
+    found = readable(made, recipe)
+    head, pad = made.head, pad_token(made.loaded)
+    loading = {"num_labels": head.outputs, "problem_type": PROBLEMS[head.problem]}
+    loading |= {"pad_token_id": pad}
+    loading |= {"ignore_mismatched_sizes": True} if head.fresh else {}
+    return Written(
+        rows=found.rows,
+        constants=constants(made, recipe),
+        functions=[
+            labels.encode_text,
+            EXAMPLES,
+            rows.EpochSampler,
+            labels.right_padded,
+            labels.LabelTrainer,
+        ],
+        main=examples()
+        + sampler(made, "len(ids)", "ids, _")
+        + trainer("LabelTrainer", f"right_padded(rows, {pad})", "sampler", "evaluation"),
+        notes=found.notes(),
+        model="AutoModelForSequenceClassification",
+        loading=loading,
+    )
+
+
+def readable(made: Made, recipe: Any) -> Readable:
+    from workbench.training.reading import found_in, reading_of
+
+    found, tokenizer = Readable(), made.loaded.tokenizer
     encoder = reading_of(recipe, found_in(recipe), "label")
-    found: list[dict[str, Any]] = []
-    known = 0
-    for side, readings in (("train", recipe.examples), ("evaluation", recipe.evaluation)):
-        cut = made.longest, settings.overlong
+    for side, readings in zip(SIDES, (recipe.examples, recipe.evaluation), strict=True):
+        cut = made.longest, made.settings.overlong
         texts = [
             (text, labels.encode_text(tokenizer, {"text": text}, *cut))
             for text in texts_of(made, side, encoder)
@@ -41,7 +71,7 @@ def written(made: Made) -> Written:
         at = 0
         for n in range(len(readings)):
             ids = list(readings.input_ids[n])
-            row: dict[str, Any] = {"side": side, "text": "", "label": readings.learnt[n]}
+            row: Row = {"side": side, "text": "", "label": readings.learnt[n]}
             # Texts of which nothing is learnt are passed over.
             place = next((one for one in range(at, len(texts)) if texts[one][1] == ids), None)
             if place is not None:
@@ -49,73 +79,23 @@ def written(made: Made) -> Written:
             else:  # no plain rule makes them of the texts
                 row["text"] = tokenizer.decode(ids, skip_special_tokens=True)
                 row["input_ids"] = ids
-                known += 1
-            found.append(row)
-    names = list(made.head.labels)
+                found.known += 1
+            found.rows.append(row)
+    return found
+
+
+def constants(made: Made, recipe: Any) -> list[Constant]:
+    from workbench.training.reading import in_bfloat16
+
+    names = "In the order of the model's outputs; a row's label is its place here."
     weights = None if recipe.weights is None else recipe.weights.tolist()
-    values: dict[str, Any] = {
-        "MAX_LENGTH": made.longest,
-        "OVERLONG": settings.overlong,
-        "LABELS": names,
-        "PROBLEM": made.head.problem,
-        "WEIGHTS": weights,
-        "SMOOTHING": settings.label_smoothing_factor,
-        "MIXED": in_bfloat16(made.loaded),
-        "USES_CACHE": "use_cache" in made.loaded.accepts,
-    }
-    comments = {
-        "LABELS": "In the order of the model's outputs; a row's label is its place here.",
-        "WEIGHTS": "Of each label, where rare ones count more.",
-        "MIXED": "bfloat16 products over float32 weights.",
-    }
-    grouped = settings.train_sampling_strategy == "group_by_length"
-    main = f"""\
-    train = examples_of(tokenizer, "train")
-    evaluation = examples_of(tokenizer, "evaluation")
-    print(len(train), "rows to train on,", len(evaluation), "to evaluate on")
-    sampler = EpochSampler(
-        len(train),
-        args.train_batch_size * args.gradient_accumulation_steps,
-        args.seed,
-        {"[len(ids) for ids, _ in train]" if grouped else "[]"},
-    )
-    trainer = LabelTrainer(
-        model=model,
-        args=args,
-        data_collator=lambda rows: right_padded(rows, {pad_token(made.loaded)}),
-        train_dataset=train,
-    )
-    trainer.prepare(sampler, evaluation)
-"""
-    problems = {
-        "multi_label": "multi_label_classification",
-        "regression": "regression",
-        "single_label": "single_label_classification",
-    }
-    more = f", num_labels={made.head.outputs}, problem_type={problems[made.head.problem]!r}"
-    more += f", pad_token_id={pad_token(made.loaded)}"
-    more += ", ignore_mismatched_sizes=True" if made.head.fresh else ""
-    notes = []
-    if known:
-        notes.append(
-            f"Of {known:,} rows the token ids stand beside the text: the text alone does not give "
-            "them."
-        )
-    return Written(
-        rows=found,
-        constants=values,
-        comments=comments,
-        functions="\n\n".join(
-            [
-                functions(rows.read_rows, labels.encode_text),
-                EXAMPLES,
-                functions(
-                    rows.EpochSampler, labels.right_padded, labels.LabelTrainer, training.Schedule
-                ),
-            ]
-        ),
-        main=main,
-        notes=notes,
-        model="AutoModelForSequenceClassification",
-        model_more=more,
-    )
+    return [
+        Constant("MAX_LENGTH", made.longest),
+        Constant("OVERLONG", made.settings.overlong),
+        Constant("LABELS", list(made.head.labels), names),
+        Constant("PROBLEM", made.head.problem),
+        Constant("WEIGHTS", weights, "Of each label, where rare ones count more."),
+        Constant("SMOOTHING", made.settings.label_smoothing_factor),
+        mixed(in_bfloat16(made.loaded)),
+        Constant("USES_CACHE", "use_cache" in made.loaded.accepts),
+    ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench import catalogue
 from workbench.data.sources import Dataset, open_dataset
@@ -24,6 +24,7 @@ from workbench.training.outline import outline
 from workbench.training.recipe import Recipe, Work
 from workbench.training.tasks import head_of, recipe_of
 
+R = TypeVar("R", bound=Recipe)
 Report = Callable[[str, float, float, str], None]
 
 
@@ -99,12 +100,19 @@ class Made:
         work = Work(session, self.loaded, self.data, self.trained.workspace)
         return recipe_of(session.training.task)(work)
 
-    def arguments(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
+    def prepared(self, kind: type[R]) -> R:
+        """The recipe of that kind with its rows, as tokens."""
+        recipe = self.recipe
+        assert isinstance(recipe, kind)
+        recipe.prepare()
+        return recipe
+
+    def arguments(self) -> tuple[str, dict[str, Any]]:
         """The class of the Trainer's arguments, and those that are not as by default."""
         from workbench.training.arguments import arguments
 
         run: Any = SimpleNamespace(checkpoints=Path("out"))
-        given = arguments(recipe, run)
+        given = arguments(self.recipe, run)
         usual = type(given)(output_dir="out", use_cpu=True)
         plain = given.to_dict()
         usual_plain = usual.to_dict()

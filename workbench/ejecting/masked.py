@@ -3,10 +3,12 @@
 from typing import Any
 
 from workbench.data.pairing import around
-from workbench.ejecting.causal import Written, texts_of
 from workbench.ejecting.made import Made
-from workbench.ejecting.parts import masked, rows, training
-from workbench.ejecting.source import functions
+from workbench.ejecting.parts import masked, rows
+from workbench.ejecting.readable import SIDES, Readable, Row, texts_of
+from workbench.ejecting.source import Constant, mixed
+from workbench.ejecting.trainers import examples, sampler, trainer
+from workbench.ejecting.written import Written
 
 EXAMPLES = '''\
 def examples_of(tokenizer, side):
@@ -19,104 +21,81 @@ def examples_of(tokenizer, side):
             found += read_text(tokenizer, row, MAX_LENGTH, OVERLONG, AROUND)
     return [(number, ids, words) for number, (ids, words) in enumerate(found)]
 '''
+VOCABULARY = """\
+    special = set(tokenizer.all_special_ids)
+    vocabulary = [token for token in range(len(tokenizer)) if token not in special]
+"""
 
 
 def written(made: Made) -> Written:
     """Rows of texts, proven to give the tokens that were trained on; where they do not, the token
     ids stand beside the text."""
-    from workbench.training.masked_lm import EVALUATION, MaskedLanguageModelling
-    from workbench.training.reading import found_in, in_bfloat16, pad_token, reading_of
+    from workbench.training.masked_lm import MaskedLanguageModelling
+    from workbench.training.reading import pad_token
 
-    recipe = made.recipe
-    assert isinstance(recipe, MaskedLanguageModelling)
-    recipe.prepare()
-    settings, tokenizer = made.settings, made.loaded.tokenizer
-    encoder = reading_of(recipe, found_in(recipe), "words")
-    limits = (made.longest, settings.overlong, around(tokenizer))
-    found: list[dict[str, Any]] = []
-    known = 0
-    for side, readings in (("train", recipe.examples), ("evaluation", recipe.evaluation)):
-        theirs = [
-            (list(readings.input_ids[n]), list(readings.learnt[n])) for n in range(len(readings))
-        ]
-        at = 0
-        for text in texts_of(made, side, encoder):
-            row: dict[str, Any] = {"side": side, "text": text}
-            mine = masked.read_text(tokenizer, row, *limits)
-            if mine and mine == theirs[at : at + len(mine)]:
-                found.append(row)
-                at += len(mine)
-        if at < len(theirs):  # no plain rule makes them of the texts
-            found = [row for row in found if row["side"] != side]
-            known += len(theirs)
-            for ids, words in theirs:
-                text = tokenizer.decode(ids, skip_special_tokens=True)
-                found.append({"side": side, "text": text, "input_ids": ids, "words": words})
+    found = readable(made, made.prepared(MaskedLanguageModelling))
     pad = pad_token(made.loaded)
-    grouped = settings.train_sampling_strategy == "group_by_length"
-    values: dict[str, Any] = {
-        "MAX_LENGTH": made.longest,
-        "OVERLONG": settings.overlong,
-        "AROUND": list(around(tokenizer)),
-        "MASK": int(tokenizer.mask_token_id),
-        "SHARE": settings.masking.mlm_probability,
-        "WHOLE_WORDS": settings.masking.whole_words,
-        "SEED": settings.seed,
-        "EVALUATION": EVALUATION,
-        "MIXED": in_bfloat16(made.loaded),
-    }
-    comments = {
-        "AROUND": "So many tokens stand before a text, and so many after it.",
-        "MASK": "The token that hides another.",
-        "SHARE": "Of the tokens that are guessed.",
-        "EVALUATION": "Stands for the epoch when an evaluation hides words.",
-        "MIXED": "bfloat16 products over float32 weights.",
-    }
-    main = f"""\
-    train = examples_of(tokenizer, "train")
-    evaluation = examples_of(tokenizer, "evaluation")
-    print(len(train), "rows to train on,", len(evaluation), "to evaluate on")
-    special = set(tokenizer.all_special_ids)
-    vocabulary = [token for token in range(len(tokenizer)) if token not in special]
-    sampler = EpochSampler(
-        len(train),
-        args.train_batch_size * args.gradient_accumulation_steps,
-        args.seed,
-        {"[len(ids) for _, ids, _ in train]" if grouped else "[]"},
-    )
-    trainer = MaskedTrainer(
-        model=model,
-        args=args,
-        data_collator=lambda rows: hidden_batch(rows, sampler.epoch, {pad}, vocabulary),
-        train_dataset=train,
-    )
-    trainer.prepare(sampler, evaluation, {pad}, vocabulary)
-"""
-    notes = []
-    if known:
-        notes.append(
-            f"Of {known:,} rows the token ids stand beside the text: the text alone does not give "
-            "them."
-        )
+    batch = f"hidden_batch(rows, sampler.epoch, {pad}, vocabulary)"
     return Written(
-        rows=found,
-        constants=values,
-        comments=comments,
-        functions="\n\n".join(
-            [
-                functions(rows.read_rows, masked.words_of, masked.read_text),
-                EXAMPLES,
-                functions(
-                    rows.EpochSampler,
-                    masked.hide,
-                    masked.hidden_places,
-                    masked.hidden_batch,
-                    masked.MaskedTrainer,
-                    training.Schedule,
-                ),
-            ]
-        ),
-        main=main,
-        notes=notes,
+        rows=found.rows,
+        constants=constants(made),
+        functions=[
+            masked.words_of,
+            masked.read_text,
+            EXAMPLES,
+            rows.EpochSampler,
+            masked.hide,
+            masked.hidden_places,
+            masked.hidden_batch,
+            masked.MaskedTrainer,
+        ],
+        main=examples()
+        + VOCABULARY
+        + sampler(made, "len(ids)", "_, ids, _")
+        + trainer("MaskedTrainer", batch, "sampler", "evaluation", f"{pad}", "vocabulary"),
+        notes=found.notes(),
         model="AutoModelForMaskedLM",
     )
+
+
+def readable(made: Made, recipe: Any) -> Readable:
+    from workbench.training.reading import found_in, reading_of
+
+    found, tokenizer = Readable(), made.loaded.tokenizer
+    encoder = reading_of(recipe, found_in(recipe), "words")
+    limits = made.longest, made.settings.overlong, around(tokenizer)
+
+    def known(example: Any) -> Row:
+        ids, words = example
+        text = tokenizer.decode(ids, skip_special_tokens=True)
+        return {"text": text, "input_ids": ids, "words": words}
+
+    for side, learnt in zip(SIDES, (recipe.examples, recipe.evaluation), strict=True):
+        found.add(
+            side,
+            ({"text": text} for text in texts_of(made, side, encoder)),
+            lambda row: masked.read_text(tokenizer, row, *limits),
+            [(list(learnt.input_ids[n]), list(learnt.learnt[n])) for n in range(len(learnt))],
+            known,
+        )
+    return found
+
+
+def constants(made: Made) -> list[Constant]:
+    from workbench.training.masked_lm import EVALUATION
+    from workbench.training.reading import in_bfloat16
+
+    tokenizer, masking = made.loaded.tokenizer, made.settings.masking
+    sides = "So many tokens stand before a text, and so many after it."
+    epoch = "Stands for the epoch when an evaluation hides words."
+    return [
+        Constant("MAX_LENGTH", made.longest),
+        Constant("OVERLONG", made.settings.overlong),
+        Constant("AROUND", list(around(tokenizer)), sides),
+        Constant("MASK", int(tokenizer.mask_token_id), "The token that hides another."),
+        Constant("SHARE", masking.mlm_probability, "Of the tokens that are guessed."),
+        Constant("WHOLE_WORDS", masking.whole_words),
+        Constant("SEED", made.settings.seed),
+        Constant("EVALUATION", EVALUATION, epoch),
+        mixed(in_bfloat16(made.loaded)),
+    ]

@@ -6,10 +6,12 @@ from typing import Any
 
 from workbench.data.examples import prompt_turns
 from workbench.data.prompting import PromptError
-from workbench.ejecting.causal import Written
 from workbench.ejecting.made import Made
-from workbench.ejecting.parts import reinforcement, rows, tokens, training
-from workbench.ejecting.source import functions
+from workbench.ejecting.parts import reinforcement, tokens
+from workbench.ejecting.readable import SIDES, Readable, Row
+from workbench.ejecting.source import Constant, Raw, mixed
+from workbench.ejecting.trainers import by_trl, examples, pad_token
+from workbench.ejecting.written import Written
 from workbench.exporting.errors import ExportError
 from workbench.text import one_line
 
@@ -22,94 +24,98 @@ def examples_of(tokenizer, side):
         found.append((ids, row["row"]))
     return found
 '''
+REWARD = """
+    def reward(completions, place, **_):
+        return [float(score(text, train[at][1])) for text, at in zip(completions, place)]
+
+    prompts = [{"prompt": ids, "place": at} for at, (ids, _) in enumerate(train)]
+"""
+NOTES = [
+    "Answers are drawn at random: on a processor the same seed draws the same ones, as long as no "
+    "rounding decides between two tokens; on a GPU, or with other versions, other answers are "
+    "drawn after a while, and rewards and losses are alike only in the mean.",
+    "The reward runs in this process, without the time limit that it had in the run.",
+]
 
 
 def written(made: Made) -> Written:
     """Rows of prompts, proven to give the tokens that were answered; where they do not, the token
     ids stand beside them. The person's file with the reward is copied beside the script."""
-    from workbench.training.borrowed import pad_token
     from workbench.training.grpo import Reinforcement
 
-    settings = made.settings
     source, name = reward_of(made)
-    recipe = made.recipe
-    assert isinstance(recipe, Reinforcement)
-    recipe.prepare()
+    recipe = made.prepared(Reinforcement)
     recipe.reward.close()
-    found: list[dict[str, Any]] = []
-    known = 0
-    for side, prompts in (("train", recipe.examples), ("evaluation", recipe.evaluation)):
-        for n in range(len(prompts)):
-            ids, values = list(prompts.ids[n]), prompts.values[n]
-            row: dict[str, Any] = {"side": side, **asked(recipe, values, prompts.numbers[n], ids)}
-            row["row"] = values
-            known += "prompt_ids" in row
-            found.append(row)
-    given = settings.reinforcement
-    pad = pad_token(made.loaded)
-    constants: dict[str, Any] = {
-        "MAX_ANSWER": given.max_completion_length,
-        "ENDS": sorted(made.loaded.end_tokens),
-        "PAD": pad,
-        "MIXED": made.bfloat16,
-    }
-    comments = {
-        "MAX_ANSWER": "Tokens of an answer.",
-        "ENDS": "The tokens that end an answer.",
-        "MIXED": "bfloat16 products over float32 weights.",
-        "REWARD": f"A copy of {one_line(given.reward)}, as it was when this script was written.",
-    }
-    main = f"""\
-    score = runpy.run_path(str(REWARD))["{name}"]
-    train = examples_of(tokenizer, "train")
-    evaluation = examples_of(tokenizer, "evaluation")
-    print(len(train), "prompts to train on,", len(evaluation), "to evaluate on")
-    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(PAD)
-
-    def reward(completions, place, **_):
-        return [float(score(text, train[at][1])) for text, at in zip(completions, place)]
-
-    trainer = RunTrainer(
-        model=model,
-        reward_funcs=[reward],
-        args=args,
-        train_dataset=Dataset.from_list(
-            [{{"prompt": ids, "place": at}} for at, (ids, _) in enumerate(train)]
-        ),
-        processing_class=tokenizer,
-        peft_config=config,
+    found = readable(recipe)
+    trainer = by_trl(
+        made,
+        {"reward_funcs": Raw("[reward]"), "train_dataset": Raw("Dataset.from_list(prompts)")},
+        *("evaluation", "score"),
     )
-    trainer.prepare(evaluation, score)
-"""
-    notes = [
-        "Answers are drawn at random: on a processor the same seed draws the same ones, as long as "
-        "no rounding decides between two tokens; on a GPU, or with other versions, other answers "
-        "are drawn after a while, and rewards and losses are alike only in the mean.",
-        "The reward runs in this process, without the time limit that it had in the run.",
-    ]
-    if known:
-        notes.append(
-            f"Of {known:,} prompts the token ids stand beside the turns, because no plain rule "
-            "makes them of these."
-        )
+    given = made.settings.reinforcement
     return Written(
-        rows=found,
-        constants=constants,
-        comments=comments,
-        functions="\n\n".join(
-            [
-                functions(rows.read_rows, tokens.encode_prompt),
-                EXAMPLES,
-                functions(reinforcement.EpochPrompts, reinforcement.RunTrainer, training.Schedule),
-            ]
-        ),
-        main=main,
-        notes=notes,
+        rows=found.rows,
+        constants=constants(made),
+        functions=[
+            tokens.encode_prompt,
+            EXAMPLES,
+            reinforcement.EpochPrompts,
+            reinforcement.RunTrainer,
+        ],
+        main=f'    score = runpy.run_path(str(REWARD))["{name}"]\n'
+        + examples("prompts")
+        + pad_token("PAD")
+        + REWARD
+        + trainer,
+        notes=NOTES + found.notes(),
         packages=("peft", "trl"),
         trainer_lays=True,
         files={".reward.py": source},
         arguments={"beta": given.beta} if given.beta else {},
     )
+
+
+def readable(recipe: Any) -> Readable:
+    found = Readable()
+    for side, prompts in zip(SIDES, (recipe.examples, recipe.evaluation), strict=True):
+        for n in range(len(prompts)):
+            values = prompts.values[n]
+            row = asked(recipe, values, prompts.numbers[n], list(prompts.ids[n]))
+            found.known += "prompt_ids" in row
+            found.rows.append({"side": side, **row, "row": values})
+    return found
+
+
+def asked(recipe: Any, values: Row, number: int, ids: list[int]) -> Row:
+    """A prompt as turns and what the answer starts with; where they do not give `ids`, with
+    these."""
+    asking, tokenizer = recipe.asking, recipe.loaded.tokenizer
+    before: list[Any] = []
+    if asking.shots is not None:
+        before = [row for _, row in asking.shots.for_row(values, number)]
+    try:
+        turns = list(prompt_turns(asking.prompt, asking.found, values, before))
+    except PromptError:
+        turns = []
+    for start in dict.fromkeys((asking.prompt.answer_start, "")):
+        with suppress(Exception):  # whatever a chat template makes of turns
+            if list(tokens.encode_prompt(tokenizer, turns, start)) == ids:
+                return {"prompt": turns, "start": start}
+    return {"prompt": turns, "start": "", "prompt_ids": ids}
+
+
+def constants(made: Made) -> list[Constant]:
+    from workbench.training.borrowed import pad_token as pad_of
+
+    given, ends = made.settings.reinforcement, sorted(made.loaded.end_tokens)
+    copy = f"A copy of {one_line(given.reward)}, as it was when this script was written."
+    return [
+        Constant("REWARD", Raw('Path(__file__).with_suffix(".reward.py")'), copy),
+        Constant("MAX_ANSWER", given.max_completion_length, "Tokens of an answer."),
+        Constant("ENDS", ends, "The tokens that end an answer."),
+        Constant("PAD", pad_of(made.loaded)),
+        mixed(made.bfloat16),
+    ]
 
 
 def reward_of(made: Made) -> tuple[str, str]:
@@ -130,21 +136,3 @@ def reward_of(made: Made) -> tuple[str, str]:
             f"The reward of the run, {one_line(function, 100)}, cannot be read, so no script can "
             "make it again; bring the file back."
         ) from error
-
-
-def asked(recipe: Any, values: dict[str, Any], number: int, ids: list[int]) -> dict[str, Any]:
-    """A prompt as turns and what the answer starts with; where they do not give `ids`, with
-    these."""
-    asking, tokenizer = recipe.asking, recipe.loaded.tokenizer
-    before: list[Any] = []
-    if asking.shots is not None:
-        before = [row for _, row in asking.shots.for_row(values, number)]
-    try:
-        turns = list(prompt_turns(asking.prompt, asking.found, values, before))
-    except PromptError:
-        turns = []
-    for start in dict.fromkeys((asking.prompt.answer_start, "")):
-        with suppress(Exception):  # whatever a chat template makes of turns
-            if list(tokens.encode_prompt(tokenizer, turns, start)) == ids:
-                return {"prompt": turns, "start": start}
-    return {"prompt": turns, "start": "", "prompt_ids": ids}

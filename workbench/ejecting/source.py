@@ -5,43 +5,61 @@ Knows source; knows nothing of runs.
 
 import ast
 import inspect
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from workbench.prompting.literals import literal
+from workbench.prompting.literals import WIDTH, literal
 
-WIDTH = 88
 STANDARD = ("bisect", "collections.abc", "json", "math", "pathlib", "runpy")
-
-
-def functions(*found: Any) -> str:
-    """The source of functions and classes, two empty lines between."""
-    return "\n\n".join(inspect.getsource(one).rstrip() + "\n" for one in found)
-
-
-def constants(values: Mapping[str, Any], comments: Mapping[str, str] | None = None) -> str:
-    """A line `NAME = value` each, with what is to be said of it."""
-    lines = []
-    for name, value in values.items():
-        said = (comments or {}).get(name, "")
-        lines.append(f"{name} = {value if isinstance(value, Raw) else literal(value)}")
-        if said:
-            lines[-1] = f"# {said}\n{lines[-1]}"
-    return "\n".join(lines) + "\n"
 
 
 class Raw(str):
     """Source as it is."""
 
 
-def call(name: str, values: Mapping[str, Any], indent: int = 4) -> str:
-    """A call with named arguments, a line each."""
-    pad = " " * (indent + 4)
-    lines = [
-        f"{pad}{key}={value if isinstance(value, Raw) else literal(value, indent + 4)},"
-        for key, value in values.items()
-    ]
-    return "\n".join([f"{name}(", *lines, " " * indent + ")"])
+@dataclass(frozen=True)
+class Constant:
+    """`said` is the comment above it."""
+
+    name: str
+    value: Any
+    said: str = ""
+
+
+def mixed(value: bool) -> Constant:
+    return Constant("MIXED", value, "bfloat16 products over float32 weights.")
+
+
+def functions(found: Iterable[Any]) -> str:
+    """The source of functions and classes, or texts of it, two empty lines between."""
+    sources = [one if isinstance(one, str) else inspect.getsource(one) for one in found]
+    return "\n\n\n".join(one.strip() for one in sources) + "\n"
+
+
+def constants(values: Iterable[Constant]) -> str:
+    """A line `NAME = value` each, with what is to be said of it."""
+    lines = []
+    for one in values:
+        lines += [f"# {line}" for line in textwrap.wrap(one.said, WIDTH - 2)]
+        lines.append(f"{one.name} = {expression(one.value)}")
+    return "\n".join(lines) + "\n"
+
+
+def expression(value: Any, indent: int = 0) -> str:
+    return value if isinstance(value, Raw) else literal(value, indent)
+
+
+def assigned(target: str, called: str, named: Mapping[str, Any], *given: str) -> str:
+    """A line of a function that assigns what a call gives: on one line where it has no more than
+    three arguments and they fit, else with a line for each."""
+    arguments = [*given, *(f"{key}={expression(value, 8)}" for key, value in named.items())]
+    line = f"    {target} = {called}({', '.join(arguments)})"
+    if len(arguments) <= 3 and len(line) <= WIDTH and "\n" not in line:
+        return line + "\n"
+    listed = "".join(f"        {one},\n" for one in arguments)
+    return f"    {target} = {called}(\n{listed}    )\n"
 
 
 def imports(text: str, wanted: Sequence[str]) -> str:

@@ -2,12 +2,9 @@
 
 from importlib import import_module
 
-from workbench.ejecting.causal import Written
 from workbench.ejecting.made import Made
+from workbench.ejecting.written import Written
 from workbench.exporting.errors import ExportError
-
-__all__ = ["Written", "written_of"]
-
 
 # The modules whose function `written` writes a task.
 MODULES = {

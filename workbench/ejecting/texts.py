@@ -1,13 +1,14 @@
 """The script of a run that read running text: documents in pieces, packed in rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from workbench.ejecting.causal import Example, Written, accepted, stretches, trainer_lines
+from workbench.ejecting.causal import accepted, causal_lines
 from workbench.ejecting.made import Made
 from workbench.ejecting.parts import causal, documents, rows, tokens, training
-from workbench.ejecting.source import functions
-from workbench.exporting.errors import ExportError
+from workbench.ejecting.readable import SIDES, Example, Row, chosen, need_rows, stretches
+from workbench.ejecting.source import Constant
+from workbench.ejecting.written import Written
 from workbench.training.packing import plan
 
 EXAMPLES = '''\
@@ -23,6 +24,12 @@ def examples_of(tokenizer, side):
     """The pieces of the documents of a side: token ids and labels."""
     return [encode_known(row) for row in read_rows(ROWS, side)]
 '''
+PACKING = """\
+    train, evaluation = (
+        [[one[n] for n in row] for row in plan([len(ids) for ids, _ in one], MAX_LENGTH, {seed})]
+        for one in (train, evaluation)
+    )
+"""
 
 
 class Texts:
@@ -43,65 +50,53 @@ class Texts:
         assert isinstance(recipe, Pretraining)
         recipe.packable = lambda: self.packed  # type: ignore[method-assign]
         recipe.prepare()
-        encoder = recipe.encoder()
-        found = [*self.readable(encoder)]
+        found = list(self.readable(recipe.encoder()))
         if self.made.data.evaluation is None:
             self.held_out = len(recipe.measured)
-        notes = []
         known = not self.proven(found, recipe)
         if known:
             self.held_out = 0
-            found = [
-                {
-                    "side": side,
-                    "text": self.tokenizer.decode(list(ids)),
-                    "input_ids": list(ids),
-                    "learnt": list(learnt),
-                }
-                for side, pieces in (("train", recipe.pieces), ("evaluation", recipe.measured))
-                for ids, learnt in zip(pieces.input_ids, pieces.trained, strict=True)
-            ]
-            notes.append(
-                "The rows are the pieces of the documents, with their token ids beside the text."
-            )
-        if not found:
-            raise ExportError("Nothing is left of the text that was trained on.")
-        return self.script(found, known, notes)
+            found = list(self.pieces(recipe))
+        need_rows(found)
+        return self.script(found, known)
 
-    def readable(self, encoder: Any) -> Iterator[dict[str, Any]]:
+    # --- rows --------------------------------------------------------------------------------
+
+    def readable(self, encoder: Any) -> Iterator[Row]:
         """The documents, each with its side."""
         from workbench.data.formats import running_of
-        from workbench.training.documents import Tokens, stretch_of_rows, stretches_of
-        from workbench.training.examples import choose_rows
+        from workbench.training.documents import Tokens, stretches_of
 
-        made, settings = self.made, self.made.settings
         tokens_of = Tokens(self.tokenizer)
         self.before, self.end = tokens_of.before, tokens_of.end
-        data = made.data
-        texts = encoder.found.format == "text"
-        running = running_of(data.train.table) if texts else None
-        choose = stretch_of_rows if running else choose_rows
-        chosen = choose(len(data.train), settings.rows, settings.seed)
-        parts = [("train", data.train, chosen, running)]
-        if data.evaluation is not None and settings.evaluation_rows:
-            count = min(settings.evaluation_rows, len(data.evaluation))
-            other = running_of(data.evaluation.table) if texts else None
-            parts.append(("evaluation", data.evaluation, range(count), other))
-        for side, selection, indices, following in parts:
+        for side in SIDES:
+            selection, indices = chosen(self.made, side)
+            running = running_of(selection.table) if encoder.found.format == "text" else None
+            if running and side == "train":
+                indices = self.stretch(len(selection))
             held: list[str] = []
-            for one in stretches_of(selection, indices, encoder, following, lambda _done: None):
+            for one in stretches_of(selection, indices, encoder, running, lambda _done: None):
                 held.append(one.text)
-                if one.ends:
-                    text = "".join(held)
-                    held = []
-                    if text.strip():
-                        yield {
-                            "side": side,
-                            "text": text,
-                            **({} if one.closed else {"open": True}),
-                        }
+                if not one.ends:
+                    continue
+                text, held = "".join(held), []
+                if text.strip():
+                    yield {"side": side, "text": text, **({} if one.closed else {"open": True})}
 
-    def examples(self, found: list[dict[str, Any]], side: str) -> list[Example]:
+    def stretch(self, count: int) -> Sequence[int]:
+        """Rows that run on are taken one after the other."""
+        from workbench.training.documents import stretch_of_rows
+
+        return stretch_of_rows(count, self.made.settings.rows, self.made.settings.seed)
+
+    def pieces(self, recipe: Any) -> Iterator[Row]:
+        """What was trained on, with its token ids."""
+        for side, pieces in zip(SIDES, (recipe.pieces, recipe.measured), strict=True):
+            for ids, learnt in zip(pieces.input_ids, pieces.trained, strict=True):
+                text = self.tokenizer.decode(list(ids))
+                yield {"side": side, "text": text, "input_ids": list(ids), "learnt": list(learnt)}
+
+    def examples(self, found: Sequence[Row], side: str) -> list[Example]:
         """As the script makes them."""
         made: list[Example] = []
         for row in found:
@@ -110,9 +105,9 @@ class Texts:
                 made += documents.in_pieces(ids, self.made.longest)
         return made
 
-    def proven(self, found: list[dict[str, Any]], recipe: Any) -> bool:
+    def proven(self, found: Sequence[Row], recipe: Any) -> bool:
         """Whether the documents give the pieces that were trained on."""
-        train, evaluation = self.examples(found, "train"), self.examples(found, "evaluation")
+        train, evaluation = (self.examples(found, side) for side in SIDES)
         if self.held_out:
             train, evaluation = train[: -self.held_out], train[-self.held_out :]
         return all(
@@ -124,47 +119,36 @@ class Texts:
             for mine, theirs in ((train, recipe.pieces), (evaluation, recipe.measured))
         )
 
-    def script(self, found: list[dict[str, Any]], known: bool, notes: list[str]) -> Written:
-        made, settings = self.made, self.made.settings
-        values: dict[str, Any] = {"MAX_LENGTH": made.longest, "ACCEPTED": accepted(made)}
+    # --- the script --------------------------------------------------------------------------
+
+    def script(self, found: list[Row], known: bool) -> Written:
+        constants = [Constant("MAX_LENGTH", self.made.longest), accepted(self.made)]
+        encoders = [tokens.encode_known, KNOWN]
         if not known:
-            values |= {"BEFORE": self.before, "END": self.end}
-        comments = {
-            "ACCEPTED": "What the model's forward takes.",
-            "BEFORE": "The tokens that a document begins with, and ends with.",
-        }
-        encoders = (
-            [tokens.encode_known] if known else [documents.encode_document, documents.in_pieces]
-        )
-        rest = [rows.EpochSampler, training.summed_loss]
-        rest += [plan, causal.packed] if self.packed else [causal.left_padded]
-        lines = []
-        if self.held_out:
-            lines.append(
-                f"    train, evaluation = train[:-{self.held_out}], train[-{self.held_out}:]"
-            )
-        if self.packed:
-            lines += [
-                "    train, evaluation = (",
-                f"        [[one[n] for n in row] for row in "
-                f"plan([len(ids) for ids, _ in one], MAX_LENGTH, {settings.seed})]",
-                "        for one in (train, evaluation)",
-                "    )",
-            ]
+            said = "The tokens that a document begins with, and ends with."
+            constants += [Constant("BEFORE", self.before, said), Constant("END", self.end)]
+            encoders = [documents.encode_document, documents.in_pieces, EXAMPLES]
+        note = "The rows are the pieces of the documents, with their token ids beside the text."
         return Written(
             rows=found,
-            constants=values,
-            comments=comments,
-            functions="\n\n".join(
-                [
-                    functions(rows.read_rows, *encoders),
-                    KNOWN if known else EXAMPLES,
-                    functions(*rest, causal.AnswerTrainer, training.Schedule),
-                ]
-            ),
-            main=trainer_lines(made, packed=self.packed, arrange="\n".join(lines)),
-            notes=notes,
+            constants=constants,
+            functions=[
+                *encoders,
+                rows.EpochSampler,
+                training.summed_loss,
+                *((plan, causal.packed) if self.packed else (causal.left_padded,)),
+                causal.AnswerTrainer,
+            ],
+            main=causal_lines(self.made, packed=self.packed, arranged=self.arranged()),
+            notes=[note] if known else [],
         )
+
+    def arranged(self) -> str:
+        """The lines that hold pieces out, and pack them."""
+        lines, count = "", self.held_out
+        if count:
+            lines = f"    train, evaluation = train[:-{count}], train[-{count}:]\n"
+        return lines + (PACKING.format(seed=self.made.settings.seed) if self.packed else "")
 
 
 def written(made: Made) -> Written:

@@ -1,6 +1,7 @@
 """Values as Python's source, whatever is in them: it can be read, and evaluates to the same."""
 
 import math
+import textwrap
 from typing import Any
 
 WIDTH = 88  # of a line; a text without line ends is broken there
@@ -39,6 +40,9 @@ def block(opening: str, parts: list[str], closing: str, indent: int) -> str:
     if "\n" not in line and len(line) + indent <= WIDTH:
         return line
     pad = " " * (indent + 4)
+    if all(part.isdigit() for part in parts):  # token ids: as many on a line as it holds
+        filled = textwrap.fill(", ".join(parts), WIDTH, initial_indent=pad, subsequent_indent=pad)
+        return f"{opening}\n{filled},\n{' ' * indent}{closing}"
     return f"{opening}\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent + closing
 
 
