@@ -226,3 +226,78 @@ def test_runs_that_are_over_are_read_once(bench: Bench, monkeypatch: pytest.Monk
         file.write('{"event": "resumed", "step": 3, "time": 1}\n')
     summaries.read(bench.workspace)
     assert read == ["b-1"]
+
+
+async def test_what_may_be_done_with_a_run_fits_a_small_screen(bench: Bench) -> None:
+    write_run(bench.workspace, "a-1", film_session(), 20)
+    app, link = bench.open(FakeLink(bench.rows, pace=0.2))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f6")
+        footer = screen_text(app).splitlines()[-1]
+        for words in ("F5 Generate", "F7 Train", "b Compare", "x Export", "F10 Quit"):
+            assert words in footer
+        await until(pilot, lambda: "alt+u answers with it · b compares" in screen_text(app))
+        app.watching.start(app.session)
+        await until(pilot, lambda: "F7 Stop" in screen_text(app).splitlines()[-1])
+        footer = screen_text(app).splitlines()[-1]
+        for words in ("F5 Generate", "p Pause", "l Rate", "e Evaluate", "c Save", "F10 Quit"):
+            assert words in footer
+        link.stop_run.set()
+        await until(pilot, lambda: app.watching.live is None)
+
+
+async def test_an_export_shows_the_time_that_passes_and_a_lost_worker(bench: Bench) -> None:
+    write_run(bench.workspace, "a-1", film_session(), 20)
+    app, link = bench.open()
+    link.answers[p.ExportRun] = lambda request: link.news(
+        p.Progress(request=request.id, what="loading the libraries")
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f6", "x")
+        await until(pilot, lambda: "Export a run" in screen_text(app))
+        lost = p.HostLost(message="The worker ended.", restarted=True)
+        link.news(lost)
+        await pilot.pause(0.1)
+        assert "before the model was written" not in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "loading the libraries" in screen_text(app))
+        await until(pilot, lambda: " 1 s" in screen_text(app))
+        link.news(lost)
+        await until(pilot, lambda: "before the model was written" in screen_text(app))
+
+
+async def test_a_script_that_is_not_there_yet_is_given_up_with_its_sheet(bench: Bench) -> None:
+    write_run(bench.workspace, "a-1", film_session(), 20)
+    app, link = bench.open()
+    link.answers[p.EjectRun] = lambda request: link.news(
+        p.Progress(request=request.id, what="reading the rows")
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f6", "w")
+        await until(pilot, lambda: "reading the rows" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: link.last(p.EjectRun).id in link.cancelled)
+
+
+async def test_a_model_without_a_head_answers_by_its_newest_run(bench: Bench) -> None:
+    write_run(bench.workspace, "a-1", film_session(), 20)
+    app, link = bench.open()
+    usual = link.LoadModel
+
+    def load(request: p.LoadModel) -> None:
+        if request.model.adapter:
+            usual(request)
+        else:
+            words = "bert is an encoder (bert) without a head, so it answers nothing by itself."
+            link.news(p.Failed(request=request.id, message=words))
+
+    link.answers[p.LoadModel] = load
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        assert app.session.model.adapter == "a-1"
+        await pilot.press("alt+u")
+        await until(pilot, lambda: "alt+u takes a-1's" in app.messages[-1])
+        assert app.session.model.adapter == ""

@@ -31,7 +31,12 @@ class Steering:
     def under_way(self) -> bool:
         """Whether there is a run to steer; says so where there is none."""
         if self.app.watching.live is None:
-            self.app.tell("No run is under way; F7 starts one.")
+            soon = self.app.sweep_under_way
+            self.app.tell(
+                "The sweep's next run has not begun yet; press the key again once it has."
+                if soon
+                else "No run is under way; F7 starts one."
+            )
             return False
         return True
 

@@ -89,6 +89,7 @@ TRAINING: tuple[Action, ...] = (
         "Mark run",
         "Show the curve of the run under the cursor, or hide it.",
         where="compared_runs",
+        short="Mark",
     ),
     action(
         "take_trial",
@@ -96,6 +97,7 @@ TRAINING: tuple[Action, ...] = (
         "Take its settings",
         "Put the settings of the run under the cursor into the session.",
         where="sweep",
+        short="Take",
     ),
     action(
         "pin_row",

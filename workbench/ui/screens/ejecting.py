@@ -19,8 +19,8 @@ from workbench.protocol import (
 )
 from workbench.text import literal, one_line
 from workbench.ui.screens.sheet import Sheet, Text
-from workbench.ui.screens.writing import PERIOD
-from workbench.ui.units import duration, plural
+from workbench.ui.screens.writing import PERIOD, elapsed
+from workbench.ui.units import plural
 from workbench.ui.views.record import progress_lines
 from workbench.ui.widgets.field import Field
 from workbench.ui.widgets.lines import Line, Lines, spread, wrap
@@ -107,7 +107,7 @@ class EjectScreen(Sheet):
         return [line for row in self.text.split("\n") for line in wrap(row, width)]
 
     def draw_progress(self, width: int) -> list[Line]:
-        passed = [(duration(round(time.monotonic() - self.began)), "quiet")]
+        passed = [(elapsed(self.began), "quiet")]
         lines = progress_lines(self.progress, width - 12) if self.progress else [[("…", "quiet")]]
         return [spread(lines[0], passed, width), *lines[1:]]
 

@@ -13,6 +13,8 @@ def place(run: RunStatus | None) -> str:
     if run is None:  # between two runs of a sweep
         return "The next run is about to begin."
     name = one_line(run.name, 60)
+    if not run.total_steps:
+        return f"{name} is being prepared."
     return f"{name} is at step {count(run.step)} of {count(run.total_steps)}."
 
 

@@ -77,7 +77,7 @@ class WritingSheet(Sheet):
             return [[], *wrap(self.problem, width, "bad")]
         if self.request >= 0:
             lines = progress_lines(self.progress, width) if self.progress else [[("…", "quiet")]]
-            passed = duration(round(time.monotonic() - self.began))
+            passed = elapsed(self.began)
             keys: Line = [("esc ", "key"), ("stops; nothing is left behind", "quiet")]
             return [[], *lines, spread(keys, [(passed, "quiet")], width)]
         if self.asked:
@@ -172,6 +172,12 @@ class WritingSheet(Sheet):
     def fail(self, event: Failed) -> None:
         self.problem, self.asked = event.message, ""
         self.bench.note(event.message, event.details)
+
+
+def elapsed(began: float) -> str:
+    """The time since then, in whole seconds."""
+    seconds = int(time.monotonic() - began)
+    return f"{seconds} s" if seconds < 60 else duration(seconds)
 
 
 def marked(words: str, chosen: bool = False) -> Content:

@@ -121,7 +121,7 @@ class ComparedRunsView(Vertical):
             return wrap(words, width, "quiet")
         state = "state" if width >= WIDE else ""
         line = f"  {'run':<{self.names}} {state:<{2 if not state else 14}}"
-        line += f"{'best eval':>9} {'step':>6}  rate, task"
+        line += f"{'best eval':>9} {'step':>6}  {'rate':<9}task"
         keys: Line = [("enter", "key"), (" looks at it  ", "quiet"), ("space", "key")]
         keys += [(" shows its curve beside others", "quiet")]
         return [clip(keys, width), clip([(line, "title")], width)]
@@ -147,7 +147,7 @@ class ComparedRunsView(Vertical):
         ]
         if one.session is not None:
             training = one.session.training
-            more = f"{training.learning_rate:.3g}  {one.kind}"
+            more = f"{f'{training.learning_rate:.3g}':<8} {one.kind}"
             seconds = one.history.figure("seconds")
             more += f"  {duration(seconds)}" if seconds is not None else ""
             line.append((more, "quiet"))

@@ -79,6 +79,10 @@ class CurvesView(Vertical):
         yield self.figures
         yield self.chart
 
+    def on_resize(self) -> None:
+        """The figures take as many lines as they need at the new width."""
+        self.call_after_refresh(self.redraw)
+
     def go(self) -> None:
         self.screen.set_focus(self.figures)
 
