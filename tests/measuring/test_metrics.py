@@ -239,6 +239,8 @@ def test_no_rows_have_no_figure() -> None:
         ([], ["the cat sat on the mat"] * 3, ["chrf", "bleu", "exact_match"]),
         ([], ["word " * 100], ["rougeL", "chrf", "exact_match"]),
         ([], [], ["exact_match"]),
+        ([], ["3.5", "4", "-1.25"], ["mae", "rmse", "pearson", "spearman"]),
+        ([], ["3", "4", "72"], ["exact_match"]),
     ],
 )
 def test_the_answers_say_which_metrics_are_usual(
@@ -263,6 +265,7 @@ def test_macro_f1_of_free_text_is_refused() -> None:
 )
 def test_any_text_can_be_measured(text: str) -> None:
     names = ["exact_match", "contains", "bleu", "chrf", "ter", "rouge1", "rougeL", "accuracy"]
+    names += ["multilabel_micro_f1", "multilabel_macro_f1", "subset_accuracy"]
     settings = EvaluationSettings(metrics=names, ignore_case=True)  # type: ignore[arg-type]
     metrics = choose_metrics(settings, [], [])
     for reply in (

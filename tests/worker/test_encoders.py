@@ -145,14 +145,29 @@ def test_a_classifier_is_trained_asked_and_compared(
 
 
 @pytest.mark.parametrize(
-    ("problem", "metric", "labels"),
+    ("problem", "metric", "labels", "measured_by"),
     [
-        ("regression", "eval_spearman", {"positive": 1.5, "negative": -1.5}),
-        ("multi_label", "eval_micro_f1", {"positive": ["good"], "negative": ["bad", "long"]}),
+        (
+            "regression",
+            "eval_spearman",
+            {"positive": 1.5, "negative": -1.5},
+            ["mae", "rmse", "pearson", "spearman"],
+        ),
+        (
+            "multi_label",
+            "eval_micro_f1",
+            {"positive": ["good"], "negative": ["bad", "long"]},
+            ["multilabel_micro_f1", "multilabel_macro_f1", "subset_accuracy"],
+        ),
     ],
 )
-def test_numbers_and_several_labels_are_learnt(
-    open_line: Any, encoder: Session, problem: str, metric: str, labels: dict[str, Any]
+def test_numbers_and_several_labels_are_learnt_and_measured(  # noqa: PLR0917
+    open_line: Any,
+    encoder: Session,
+    problem: str,
+    metric: str,
+    labels: dict[str, Any],
+    measured_by: list[str],
 ) -> None:
     line = open_line("in-process")
     rows = [{**row, "label": labels[row["label"]]} for row in reviews(64)]
@@ -167,6 +182,17 @@ def test_numbers_and_several_labels_are_learnt(
     told = [one for one in runs.Tail(folder / "metrics.jsonl").read() if "eval_loss" in one]
     assert told[-1]["eval_loss"] < told[0]["eval_loss"]
     assert told[-1][metric] > told[0][metric]
+    tuned = replace(made, model=replace(made.model, adapter=problem))
+    [measured] = [one for one in evaluate(line, tuned) if isinstance(one, Evaluated)]
+    assert [one.name for one in measured.metrics] == measured_by
+    assert (measured.rows, measured.failed, measured.labels) == (12, 0, [])
+    figures = {
+        f"eval_{one.name.removeprefix('multilabel_')}": one.value for one in measured.metrics
+    }
+    same = figures.keys() & {"eval_mae", "eval_pearson", "eval_micro_f1", "eval_subset_accuracy"}
+    assert same
+    for name in same:  # of numbers 4 digits are answered
+        assert figures[name] == pytest.approx(told[-1][name], abs=1e-3)
 
 
 def test_words_are_learnt_and_guessed(open_line: Any, encoder: Session) -> None:

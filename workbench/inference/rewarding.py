@@ -18,7 +18,11 @@ from workbench.session import Prompt, TrainingSettings
 
 class RewardAnswerer(ClassifierAnswerer):
     """Reads turns and an answer to them as in training: of a conversation the last turn is the
-    answer; of a row it is the chosen one."""
+    answer; of a row it is the chosen one.
+
+    `grades`: the number that it answers with is compared with nothing."""
+
+    grades = True
 
     @cached_property
     def encoder(self) -> Encoder:

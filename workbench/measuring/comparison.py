@@ -28,7 +28,20 @@ LONGEST = 2_000  # characters of an answer that is listed
 CLEAR = 0.1  # of a metric's scale: a row that changes less is not listed
 SCORING = ("ignore_case", "ignore_punctuation", "pattern", "json_schema", "function", "judge")
 # Figures that are no means of the rows' values: made anew from the answers.
-OF_ALL = {"macro_f1", "matthews", "bleu", "chrf", "ter", "perplexity", "calibration"}
+OF_ALL = {
+    "macro_f1",
+    "matthews",
+    "bleu",
+    "chrf",
+    "ter",
+    "rmse",
+    "pearson",
+    "spearman",
+    "multilabel_micro_f1",
+    "multilabel_macro_f1",
+    "perplexity",
+    "calibration",
+}
 
 
 class Kept(RowMetric):
@@ -168,8 +181,8 @@ def counts(metric: Metric, row: StoredRow) -> bool:
 
 def tested(metric: Metric, rows: Sequence[Row]) -> tuple[float, float, Difference, str, list[str]]:
     """Both figures, their difference, the name of the test, and what to say of it. The first half
-    of the rows is a's, the second half b's: together, so that their statistics are of one kind."""
-    statistics = metric.statistics(rows)
+    of the rows is a's, the second half b's."""
+    statistics = metric.statistics_of_two(rows)
     half = len(rows) // 2
     ours, theirs = statistics[:half], statistics[half:]
     value_a, value_b = (float(metric.of(one.sum(0))) for one in (ours, theirs))

@@ -26,6 +26,7 @@ from workbench.measuring.questions import (
     find_labels,
     length_of,
     missing_values,
+    problem_of,
     with_answers,
 )
 from workbench.measuring.store import About, Results
@@ -80,7 +81,10 @@ def evaluate(
     if not asked and not listener.stopped.is_set():
         raise PromptError("There are no rows to measure on; choose another evaluation split.")
     prompt = in_use(task.found, task.prompt)
-    labels = find_labels(answerer, prompt, asked, task.evaluation)
+    problem = problem_of(answerer)
+    labels: list[str] = []  # a number is none of some, and neither are several labels
+    if problem == "single_label":
+        labels = find_labels(answerer, prompt, asked, task.evaluation)
     notes = missing_values(prompt, asked)
     if needs_expected and asked:
         asked, lacking = with_answers(asked, labels)
@@ -94,7 +98,7 @@ def evaluate(
     chooses = bool(labels) and task.evaluation.answer != "write" and answerer.scores
     fitting = those_that_fit(answerer, prompt, asked, labels if chooses else [], task)
     expected = [one.expected for one in fitting]
-    metrics = choose_metrics(task.evaluation, labels, expected, task.folder)
+    metrics = choose_metrics(task.evaluation, labels, expected, task.folder, problem)
     id = results.begin(
         task.session_path,
         task.model,

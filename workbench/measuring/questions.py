@@ -20,6 +20,7 @@ from workbench.session import EvaluationSettings, Prompt
 from workbench.text import one_line
 
 if TYPE_CHECKING:
+    from workbench.inference.heads import Problem
     from workbench.prompting.shots import Shots
 
 Report = Callable[[str, float, float, str], None]
@@ -182,6 +183,16 @@ def missing_values(prompt: Prompt, asked: Sequence[Asked]) -> list[str]:
                 f"{rows[0]:,}; the prompt has nothing in its place."
             )
     return said
+
+
+def problem_of(answerer: Answerer) -> "Problem":
+    """What kind of answers come: of a classifier several labels, or numbers; of all others one of
+    some, or a text."""
+    head = getattr(getattr(answerer, "loaded", None), "head", None)
+    if head is None or head.kind != "classifier" or getattr(answerer, "grades", False):
+        return "single_label"
+    found: Problem = head.problem
+    return found
 
 
 def find_labels(

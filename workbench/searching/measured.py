@@ -36,6 +36,9 @@ INSTEAD: dict[str, MetricName] = {
     "macro_f1": "accuracy",
     "matthews": "accuracy",
     "calibration": "accuracy",
+    "rmse": "mae",
+    "pearson": "mae",
+    "spearman": "mae",
 }
 UNSUITED = ("perplexity", "judge")  # a search would cost a model's reading of every answer
 
@@ -82,6 +85,7 @@ class Measured:
         self.folder, self.generation = folder, generation
         self.labels: list[str] | None = None  # of the first prompt: all have the same
         self.metric: Metric | None = None
+        self.farthest = 0.0  # the highest value so far
 
     def __call__(self, prompt: Prompt, positions: Sequence[int]) -> list[Outcome]:
         asked = self.asked(prompt, positions)
@@ -110,7 +114,13 @@ class Measured:
         problems = [reply.problem for reply in replies.values() if reply.problem]
         if len(problems) == len(replies):
             raise ModelError(problems[0])
-        return [self.outcome(metric, prompt, replies[place]) for place in range(len(asked))]
+        scored = [score([metric], replies[place]) for place in range(len(asked))]
+        self.farthest = max(
+            [self.farthest, *(values.get(metric.name, 0.0) for values, _ in scored)]
+        )
+        return [
+            self.outcome(metric, prompt, replies[place], *one) for place, one in enumerate(scored)
+        ]
 
     def asked(self, prompt: Prompt, positions: Sequence[int]) -> list[Asked]:
         development = self.development
@@ -167,19 +177,22 @@ class Measured:
             ]
         return self.metric
 
-    def outcome(self, metric: Metric, prompt: Prompt, reply: Reply) -> Outcome:
+    def outcome(
+        self, metric: Metric, prompt: Prompt, reply: Reply, values: dict[str, float], problem: str
+    ) -> Outcome:
         from workbench.data.prompting import render
 
-        values, problem = score([metric], reply)
         sign = -1 if metric.better == "lower" else 1
         value = values.get(metric.name)
         try:
             question = render(prompt.template, reply.values)
         except PromptError:
             question = ""
-        if value is None:
-            lowest = metric.ceiling if sign < 0 else metric.floor
-            value = 0.0 if lowest is None else lowest
+        if value is None:  # no answer, or none that can be measured, is as bad as one can be
+            worst, unlimited = metric.floor, 0.0
+            if sign < 0:
+                worst, unlimited = metric.ceiling, self.farthest
+            value = unlimited if worst is None else worst
         return Outcome(
             value=sign * value,
             question=question,

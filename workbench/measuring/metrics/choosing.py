@@ -1,8 +1,10 @@
 """Which metrics a measurement has: those that are asked for, else as the answers are."""
 
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.data.prompting import PromptError
 from workbench.measuring.metrics.calibration import Calibration
@@ -11,13 +13,18 @@ from workbench.measuring.metrics.function import Own
 from workbench.measuring.metrics.judged import Judged
 from workbench.measuring.metrics.likelihood import Perplexity
 from workbench.measuring.metrics.metric import Metric
+from workbench.measuring.metrics.numbers import AbsoluteError, Pearson, RootSquaredError, Spearman
 from workbench.measuring.metrics.patterns import Matches, check_pattern
 from workbench.measuring.metrics.rouge import Rouge
 from workbench.measuring.metrics.schema import OfSchema
+from workbench.measuring.metrics.several import MeanF1, MicroF1, SubsetAccuracy
 from workbench.measuring.metrics.texts import Comparison, Contains, ExactMatch
 from workbench.measuring.metrics.translation import Bleu, Chrf, Ter
 from workbench.session import EvaluationSettings
 from workbench.session import Metric as MetricName
+
+if TYPE_CHECKING:
+    from workbench.inference.heads import Problem
 
 SENTENCE = 5  # words from which on an answer is worded freely: it is hardly ever met exactly
 TEXT = 60  # words from which on it is a text
@@ -28,27 +35,44 @@ def choose_metrics(
     labels: Sequence[str],
     expected: Sequence[str],
     folder: Path = Path(),
+    problem: "Problem" = "single_label",
 ) -> list[Metric]:
     """The metrics of a measurement, the one that decides first.
 
-    Where none is asked for: accuracy, macro F1, Matthews and calibration for `labels`; exact match
-    for short answers; chrF, BLEU and exact match for sentences; ROUGE-L, chrF and exact match for
-    texts, by the median number of words of the `expected` answers. Files are seen from `folder`.
+    Where none is asked for: accuracy, macro F1, Matthews and calibration for `labels`; errors and
+    correlations for a classifier's numbers, and where all `expected` answers are numbers and some
+    have decimals; F1 and all labels right for its several labels; exact match for short answers;
+    chrF, BLEU and exact match for sentences; ROUGE-L, chrF and exact match for texts, by the median
+    number of words of the expected answers. Files are seen from `folder`.
 
     Raises:
         PromptError: when a metric lacks what it takes, see `make`.
     """
-    names = list(dict.fromkeys(settings.metrics)) or usual(labels, expected)
+    names = list(dict.fromkeys(settings.metrics)) or usual(labels, expected, problem)
     return [make(name, settings, labels, folder) for name in names]
 
 
-def usual(labels: Sequence[str], expected: Sequence[str]) -> list[MetricName]:
+def usual(
+    labels: Sequence[str], expected: Sequence[str], problem: "Problem" = "single_label"
+) -> list[MetricName]:
     if labels:
         return ["accuracy", "macro_f1", "matthews", "calibration"]
+    if problem == "multi_label":
+        return ["multilabel_micro_f1", "multilabel_macro_f1", "subset_accuracy"]
+    if problem == "regression" or are_measures(expected):
+        return ["mae", "rmse", "pearson", "spearman"]
     words = statistics.median([len(one.split()) for one in expected] or [0])
     if words < SENTENCE:
         return ["exact_match"]
     return ["chrf", "bleu", "exact_match"] if words < TEXT else ["rougeL", "chrf", "exact_match"]
+
+
+def are_measures(expected: Sequence[str]) -> bool:
+    """Whether all of them are numbers, and some with decimals: whole numbers may be right or wrong,
+    as the results of sums are."""
+    if not expected or not all(re.fullmatch(r"\s*[-+]?\d+(\.\d+)?\s*", one) for one in expected):
+        return False
+    return any(float(one) % 1 for one in expected)
 
 
 def make(  # noqa: PLR0911, PLR0912 - one case a metric
@@ -87,6 +111,20 @@ def make(  # noqa: PLR0911, PLR0912 - one case a metric
             return Ter()
         case "rouge1" | "rouge2" | "rougeL":
             return Rouge(name)
+        case "mae":
+            return AbsoluteError()
+        case "rmse":
+            return RootSquaredError()
+        case "pearson":
+            return Pearson()
+        case "spearman":
+            return Spearman()
+        case "multilabel_micro_f1":
+            return MicroF1()
+        case "multilabel_macro_f1":
+            return MeanF1()
+        case "subset_accuracy":
+            return SubsetAccuracy()
         case "perplexity":
             return Perplexity()
         case "calibration":

@@ -29,7 +29,7 @@ def score(metrics: Sequence[Metric], reply: Reply) -> tuple[dict[str, float], st
         else:
             if value is not None:
                 values[metric.name] = value
-    return values, " ".join(problems)
+    return values, " ".join(dict.fromkeys(problems))  # metrics of one family say the same
 
 
 def figure(

@@ -31,6 +31,13 @@ WORDS: dict[MetricName, str] = {  # the names of metrics for the person
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+    "multilabel_micro_f1": "micro F1 of several labels",
+    "multilabel_macro_f1": "macro F1 of several labels",
+    "subset_accuracy": "all labels right",
     "perplexity": "perplexity",
     "calibration": "calibration error",
     "judge": "judge's grade",
@@ -76,6 +83,11 @@ class Metric(ABC):
     @abstractmethod
     def statistics(self, rows: Sequence[Row]) -> Array:
         """What each row adds to the sums: (rows, statistics). All of them count, see `counts`."""
+
+    def statistics_of_two(self, rows: Sequence[Row]) -> Array:
+        """As `statistics`, of two answers to each row: the rows with the first, then the same rows
+        with the second. Together, so that they are of one kind."""
+        return self.statistics(rows)
 
     @abstractmethod
     def of(self, sums: Array) -> Array:
