@@ -8,6 +8,7 @@ from workbench.ui.units import count, parameters
 from workbench.ui.widgets.lines import Line, cells, clip, spread
 
 if TYPE_CHECKING:
+    from workbench.protocol import RunStatus
     from workbench.ui.app import WorkbenchApp
 
 PANES = ("dataset", "prompt", "output", "monitor")
@@ -29,10 +30,7 @@ def state(app: "WorkbenchApp") -> tuple[str, str]:
     if app.modelling.trouble:
         return f"✗ {one_line(app.modelling.trouble, 40)}", "bad"
     if app.watching.live:
-        run = app.watching.live
-        step = max(run.step, app.watching.history.step if app.watching.history else 0)
-        word, ink = ("‖ paused", "warn") if app.watching.paused else ("● training", "good")
-        return f"{word} {count(step)}/{count(run.total_steps)}", ink
+        return state_of_run(app, app.watching.live)
     if app.busy:
         return f"● {app.busy}", "accent"
     if app.modelling.loading:
@@ -41,6 +39,14 @@ def state(app: "WorkbenchApp") -> tuple[str, str]:
         bare = "without a head" in app.modelling.problem
         return ("○ not trained yet", "quiet") if bare else ("✗ no model", "bad")
     return ("○ ready", "quiet") if app.modelling.status else ("○ connecting", "quiet")
+
+
+def state_of_run(app: "WorkbenchApp", run: "RunStatus") -> tuple[str, str]:
+    if not run.total_steps:
+        return "● preparing the run", "accent"
+    step = max(run.step, app.watching.history.step if app.watching.history else 0)
+    word, ink = ("‖ paused", "warn") if app.watching.paused else ("● training", "good")
+    return f"{word} {count(step)}/{count(run.total_steps)}", ink
 
 
 def model(app: "WorkbenchApp", room: int) -> str:

@@ -93,7 +93,7 @@ MEANT: dict[str, tuple[Any, str]] = {
     "save_steps": (0, "at the end only"),
     "early_stopping_patience": (0, "never"),
     "freeze_layers": (0, "none"),
-    "pinned": ([], "the first evaluation rows"),
+    "pinned": ([], "first evaluation rows"),
     "target_modules": ([], "all linear layers"),
     "classification.labels": ([], "those of the rows"),
     "virtual_tokens.num_virtual_tokens": (0, "by the words"),

@@ -82,7 +82,13 @@ TRAINING: tuple[Action, ...] = (
         "Script",
         "Write the run as one Python script that makes it again.",
     ),
-    action("start_sweep", "o", "Sweep", "Search for good settings: several runs of the session."),
+    action(
+        "start_sweep",
+        "o",
+        "Begin a sweep",
+        "Search for good settings: several runs of the session; or go on with a sweep that ended.",
+        short="Sweep",
+    ),
     action(
         "mark_run",
         "space",

@@ -21,6 +21,7 @@ from workbench.protocol import (
     Welcome,
 )
 from workbench.session import Session
+from workbench.text import one_line
 from workbench.ui.history import History
 from workbench.ui.screens.leaving import RunQuestion, Stopping
 from workbench.ui.summaries import session_of
@@ -194,6 +195,10 @@ class Watching:
         if self.live:
             self.app.tell("While a run is under way the model answers from it already.")
         elif used and (not history or history.folder.name == used):
+            status = self.app.modelling.status
+            if status is not None and status.adapter and not status.base:
+                self.app.tell(f"Without the head of {used} its model gives no answers.")
+                return
             self.attach("")
             self.app.tell("Answers come from the base model alone.")
         elif not history:
@@ -277,16 +282,17 @@ class Watching:
             self.history.status, self.history.what = status, ""
             self.history.find_checkpoint()
             self.app.monitor_pane.redraw()
+        name = one_line(status.name, 40)
         words = {
-            "finished": f"{status.name} is finished. F5 answers with it, F8 measures it.",
-            "stopped": f"{status.name} is stopped at step {status.step:,}. ctrl+r resumes it.",
+            "finished": f"{name} is finished. F5 answers with it, F8 measures it.",
+            "stopped": f"{name} is stopped at step {status.step:,}. ctrl+r resumes it.",
         }
         failed = status.state not in words
         if self.app.sweep_under_way and not failed:  # the next run follows
             self.app.show_state()
             return
         self.app.tell(
-            words.get(status.state, f"{status.name}: {status.message or status.state}"),
+            words.get(status.state, f"{name}: {status.message or status.state}"),
             "error" if failed else "information",
         )
         self.app.show_state()

@@ -23,7 +23,7 @@ class Sheet(ModalScreen[str | None]):
         border-title-color: $primary; border-title-style: bold; border-subtitle-color: $quiet;
         width: 92%; max-width: 110; height: 85%; }
     Sheet.small > #sheet { width: 68; max-width: 95%; height: auto; max-height: 95%;
-        padding: 1 2; }
+        padding: 1 2; overflow-y: auto; scrollbar-size-vertical: 0; }
     Sheet .auto { height: auto; overflow: hidden; }
     Sheet.small Choices { height: auto; max-height: 14; }
     """

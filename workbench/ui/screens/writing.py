@@ -86,7 +86,10 @@ class WritingSheet(Sheet):
         return self.advise(width)
 
     def redraw(self) -> None:
-        self.query_one("#state", Text).redraw()
+        state = self.query_one("#state", Text)
+        state.redraw()
+        if self.request >= 0 or self.problem or self.asked:
+            self.call_after_refresh(state.scroll_visible, animate=False)  # on a low screen
 
     def tick(self) -> None:
         """The time goes on although nothing is heard, as while libraries are loaded."""

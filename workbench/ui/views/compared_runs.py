@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INKS = ("smooth", "eval", "special", "bad", "text", "good")  # told apart in 16 colours, too
 NAMES_WIDE = 26
+FIGURES_WIDE = 33  # cells of what stands beside a name on a small screen
 WIDE = 66  # cells from which on a state is said in words
 
 
@@ -120,27 +121,27 @@ class ComparedRunsView(Vertical):
             words = "There is no run yet; F7 starts one." if self.read_once else "…"
             return wrap(words, width, "quiet")
         state = "state" if width >= WIDE else ""
-        line = f"  {'run':<{self.names}} {state:<{2 if not state else 14}}"
+        line = f"  {'run':<{self.names(width)}} {state:<{2 if not state else 14}}"
         line += f"{'best eval':>9} {'step':>6}  {'rate':<9}task"
         keys: Line = [("enter", "key"), (" looks at it  ", "quiet"), ("space", "key")]
         keys += [(" shows its curve beside others", "quiet")]
         return [clip(keys, width), clip([(line, "title")], width)]
 
-    @property
-    def names(self) -> int:
+    def names(self, width: int) -> int:
+        """Cells of a run's name: figures and learning rate are never cut off for it."""
         longest = max((cell_len(one_line(one.name, 60)) for one in self.runs), default=4)
-        return max(4, min(NAMES_WIDE, longest))
+        return max(4, min(NAMES_WIDE, longest, width - FIGURES_WIDE))
 
     def item(self, index: int, width: int) -> Line:
-        one = self.runs[index]
-        name = clipped(one_line(one.name, 60), self.names)
+        one, names = self.runs[index], self.names(width)
+        name = clipped(one_line(one.name, 60), names)
         number = self.marked.index(one.name) if one.name in self.marked else -1
         word, ink = STATES[one.history.status.state]
         word = f"{word:<14}" if width >= WIDE else f"{word[:1]} "
         loss, step = one.best or (None, None)
         line: Line = [
             (f"{number + 1} ", INKS[number]) if number >= 0 else ("  ", "text"),
-            (name + " " * (self.names - cell_len(name)) + " ", "strong"),
+            (name + " " * (names - cell_len(name)) + " ", "strong"),
             (word, ink),
             (f"{figure(loss) if loss is not None else '–':>9} ", "strong"),
             (f"{count(int(step)) if step is not None else '–':>6}  ", "quiet"),

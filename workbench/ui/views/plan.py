@@ -4,7 +4,7 @@ widgets."""
 from workbench.protocol import Plan
 from workbench.text import one_line
 from workbench.ui.units import count, duration, parameters, plural, size
-from workbench.ui.widgets.lines import Line, clip, progress_bar, spread, wrap
+from workbench.ui.widgets.lines import Line, cells, clip, listed, pad, progress_bar, spread, wrap
 
 
 def plan_lines(plan: Plan, width: int) -> list[Line]:
@@ -39,7 +39,7 @@ def plan_lines(plan: Plan, width: int) -> list[Line]:
 
 
 def summary(plan: Plan, width: int) -> list[Line]:
-    """In one line: how long, how many steps, and whether it fits."""
+    """Whether it fits, how long, how many steps, and how much memory."""
     parts = []
     if plan.seconds >= 0:
         parts.append(f"about {duration(plan.seconds)}")
@@ -54,7 +54,9 @@ def summary(plan: Plan, width: int) -> list[Line]:
             sign = "✗ it cannot begin"
     else:
         sign, ink = "✓", "good"
-    return [clip([(f"{sign}  ", ink), (" · ".join(parts), "strong")], width)]
+    left = [(f"{sign}  ", ink)]
+    lines = listed([[(part, "strong")] for part in parts], width - cells(left))
+    return [[*(pad([], cells(left)) if index else left), *line] for index, line in enumerate(lines)]
 
 
 def sizes(plan: Plan) -> str:

@@ -146,15 +146,19 @@ def broken(paragraph: str, width: int) -> Iterator[str]:
     yield current
 
 
-def key_lines(keys: list[tuple[str, str]], width: int) -> list[Line]:
-    """Keys and what each does, broken between two of them rather than within one."""
+def listed(pieces: list[Line], width: int) -> list[Line]:
+    """Pieces with points between them, broken between two of them rather than within one."""
     lines: list[Line] = [[]]
-    for key, words in keys:
-        piece: Line = [(key, "key"), (f" {words}", "quiet")]
+    for piece in pieces:
         if lines[-1] and cells(lines[-1]) + 3 + cells(piece) > width:
             lines.append([])
-        lines[-1] += [*([(" · ", "frame")] if lines[-1] else []), *piece]
+        lines[-1] += [*([(" · ", "quiet")] if lines[-1] else []), *piece]
     return [clip(line, width) for line in lines]
+
+
+def key_lines(keys: list[tuple[str, str]], width: int) -> list[Line]:
+    """Keys and what each does."""
+    return listed([[(key, "key"), (f" {words}", "quiet")] for key, words in keys], width)
 
 
 def progress_bar(share: float, width: int, ink: str) -> Line:
