@@ -8,7 +8,7 @@ import pytest
 
 from tests.tiny import make_tiny_tokenizer
 from tests.work import load_tiny, nobody_listens
-from workbench.inference.answering import Answer, Question
+from workbench.inference.answering import Answer, Question, Wanted
 from workbench.inference.constraints import constraint
 from workbench.inference.local import LocalAnswerer
 from workbench.inference.model import LoadedModel, ModelError
@@ -67,7 +67,7 @@ def answer(loaded: LoadedModel, labels=(), before: str = "", folder=Path(), **se
     chosen = GenerationSettings(**{"max_new_tokens": 80, **settings})
     one = LocalAnswerer(loaded, "base", Prefixes(), folder)
     question = Question(ids=list(range(5, 40)), before=before)
-    return one.stream(question, chosen, nobody_listens, threading.Event(), labels=labels)
+    return one.stream(question, chosen, nobody_listens, threading.Event(), Wanted(labels))
 
 
 def test_an_answer_is_one_of_the_labels(tiny: LoadedModel) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.servers import FakeServer, turned_round
-from workbench.inference.answering import Answer, Question
+from workbench.inference.answering import Answer, Question, Wanted
 from workbench.inference.endpoints import EndpointAnswerer, check
 from workbench.inference.errors import ModelError
 from workbench.inference.several import HOPELESS
@@ -50,7 +50,7 @@ def streamed(
 
     settings = more.pop("settings", SETTINGS)
     stopped = more.pop("stopped", threading.Event())
-    answer = answerer.stream(question or asked(), settings, on_text, stopped, **more)
+    answer = answerer.stream(question or asked(), settings, on_text, stopped, Wanted(**more))
     return answer, "".join(told), tokens
 
 

@@ -10,7 +10,7 @@ from tests.inference.kinds import KINDS, load_kind
 from tests.work import load_tiny, nobody_listens
 from workbench.inference import together
 from workbench.inference.abilities import abilities, manner
-from workbench.inference.answering import Answer, Question
+from workbench.inference.answering import Answer, Question, Wanted
 from workbench.inference.batches import batches, groups
 from workbench.inference.generation import configuration
 from workbench.inference.local import LocalAnswerer
@@ -295,7 +295,9 @@ def test_going_on_from_an_alternative_begins_with_it(tiny: LoadedModel) -> None:
     question, one = prompts(30, 1)[0], answerer(tiny)
     settings = GenerationSettings(max_new_tokens=12)
     told: list[tuple[str, int]] = []
-    first = one.stream(question, settings, nobody_listens, threading.Event(), alternatives=4)
+    first = one.stream(
+        question, settings, nobody_listens, threading.Event(), Wanted(alternatives=4)
+    )
     assert len(first.detail) == first.tokens
     at = first.detail[3]
     assert [option.logprob for option in at.options] == sorted(
@@ -308,15 +310,14 @@ def test_going_on_from_an_alternative_begins_with_it(tiny: LoadedModel) -> None:
         settings,
         lambda text, count, _tokens: told.append((text, count)),
         threading.Event(),
-        alternatives=4,
-        begin=begin,
+        Wanted(alternatives=4, begin=begin),
     )
     assert [token.id for token in second.detail[:4]] == begin
     assert sum(count for _, count in told) == second.tokens == 12
     for now, then in zip(second.detail[:3], first.detail[:3], strict=True):
         assert (now.id, now.logprob) == (then.id, pytest.approx(then.logprob, abs=1e-4))
     same = [token.id for token in first.detail[:5]]
-    third = one.stream(question, settings, nobody_listens, threading.Event(), begin=same)
+    third = one.stream(question, settings, nobody_listens, threading.Event(), Wanted(begin=same))
     assert third.text == first.text
 
 
@@ -326,7 +327,7 @@ def test_a_token_s_probability_is_the_model_s_own(tiny: LoadedModel) -> None:
         max_new_tokens=6, do_sample=True, temperature=3.0, repetition_penalty=1.5
     )
     made = answerer(tiny).stream(
-        question, settings, nobody_listens, threading.Event(), alternatives=3
+        question, settings, nobody_listens, threading.Event(), Wanted(alternatives=3)
     )
     ids = [token.id for token in made.detail]
     said = alone(tiny, [*question.ids, *ids]).log_softmax(-1)[len(question.ids) - 1 :]

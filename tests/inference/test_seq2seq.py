@@ -12,7 +12,7 @@ from workbench.data.examples import expected_answer, prompt_ids
 from workbench.data.formats import recognise
 from workbench.data.prompting import PromptError, encode_turns
 from workbench.data.sources import memory_table
-from workbench.inference.answering import Answer, Question
+from workbench.inference.answering import Answer, Question, Wanted
 from workbench.inference.errors import ModelError
 from workbench.inference.loaded import LoadedModel
 from workbench.inference.seq2seq import Seq2SeqAnswerer
@@ -108,12 +108,16 @@ def test_what_was_said_can_be_gone_on_from_and_tokens_are_told(loaded: LoadedMod
     question = questions(answerer)[0]
     tokens: list[Any] = []
     whole = answerer.stream(
-        question, SETTINGS, lambda _text, _count, told: tokens.extend(told), NEVER, alternatives=3
+        question,
+        SETTINGS,
+        lambda _text, _count, told: tokens.extend(told),
+        NEVER,
+        Wanted(alternatives=3),
     )
     assert [one.id for one in tokens] == generated(loaded, question)
     assert whole.logprob == pytest.approx(sum(one.logprob for one in tokens))
     rest = answerer.stream(
-        question, SETTINGS, lambda *_: None, NEVER, begin=[one.id for one in tokens[:2]]
+        question, SETTINGS, lambda *_: None, NEVER, Wanted(begin=[one.id for one in tokens[:2]])
     )
     assert rest.text == whole.text
 

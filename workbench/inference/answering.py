@@ -51,8 +51,27 @@ class Answer:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """How one answer is to be given, beside its sampling.
+
+    `labels` are those that an answer is held to, where the settings' constraint is "labels". Of so
+    many `alternatives` each token tells the probability. What of the answer was there before is
+    `begin`, its tokens, for a model in memory, and `begin_text` for a server, which has none of
+    them.
+    """
+
+    labels: Sequence[str] = ()
+    alternatives: int = 0
+    begin: Sequence[int] = ()
+    begin_text: str = ""
+
+
+PLAIN = Wanted()
 OnAnswer = Callable[[int, Answer], None]  # the question's position, its answer
 OnText = Callable[[str, int, list[Token]], None]  # text, number of tokens, the tokens in detail
+OnScores = Callable[[int, list[float]], None]  # the question's position, a number for each label
+OnScore = Callable[[int, float, int], None]  # its position, the answer's number, its tokens
 
 
 class Answerer(Protocol):
@@ -91,13 +110,9 @@ class Answerer(Protocol):
         settings: GenerationSettings,
         on_text: OnText,
         stopped: threading.Event,
-        *,
-        alternatives: int = 0,
-        begin: Sequence[int] = (),
-        begin_text: str = "",
-        labels: Sequence[str] = (),
+        wanted: Wanted = PLAIN,
     ) -> Answer:
-        """One answer, told as it comes; what of it was there before (`begin`) is told first.
+        """One answer, told as it comes; what of it was there before is told first.
 
         Of `num_return_sequences` only one: who wants several asks again, each with another seed.
 
@@ -125,7 +140,7 @@ class Answerer(Protocol):
         self,
         questions: Sequence[Question],
         labels: Sequence[str],
-        on_scores: Callable[[int, list[float]], None],
+        on_scores: OnScores,
         stopped: threading.Event,
     ) -> None:
         """The log-probability of each label as the answer to each question, told by position.
@@ -138,7 +153,7 @@ class Answerer(Protocol):
         self,
         questions: Sequence[Question],
         answers: Sequence[str],
-        on_score: Callable[[int, float, int], None],
+        on_score: OnScore,
         stopped: threading.Event,
     ) -> None:
         """The log-probability of a given answer to each question and its number of tokens (the one

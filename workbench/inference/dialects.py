@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from workbench.inference.answering import Question
+from workbench.inference.answering import Question, Wanted
 from workbench.session import GenerationSettings
 
 Kind = Literal["vllm", "sglang", "llama.cpp", "ollama", "transformers", "openai", "unknown"]
@@ -85,24 +85,22 @@ class Dialect:
         self,
         question: Question,
         settings: GenerationSettings,
+        wanted: Wanted,
         *,
-        labels: Sequence[str] = (),
-        alternatives: int = 0,
-        begin: str = "",
         stream: bool = False,
     ) -> dict[str, Any]:
         """The body of a request, without the model's name."""
         body: dict[str, Any] = {"messages": list(question.turns)}
         if self.kind == "ollama" and len(str(question.turns)) > SHORT:
             self.note(CUT)
-        body |= self.going_on(body["messages"], question.start + begin)
+        body |= self.going_on(body["messages"], question.start + wanted.begin_text)
         limit = "max_completion_tokens" if "max_tokens" in self.refused else "max_tokens"
         body[limit] = settings.max_new_tokens
         body |= self.sampling(settings)
-        body |= self.constraint(settings, labels)
+        body |= self.constraint(settings, wanted.labels)
         body["logprobs"] = True
-        if alternatives:
-            body["top_logprobs"] = min(alternatives, 20)
+        if wanted.alternatives:
+            body["top_logprobs"] = min(wanted.alternatives, 20)
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return {name: value for name, value in body.items() if name not in self.refused}

@@ -12,13 +12,23 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from workbench.inference.answering import Answer, OnAnswer, OnText, Question, Turn
+from workbench.inference.answering import (
+    PLAIN,
+    Answer,
+    OnAnswer,
+    OnScore,
+    OnScores,
+    OnText,
+    Question,
+    Turn,
+    Wanted,
+)
 from workbench.inference.arriving import Arriving, NonsenseError
 from workbench.inference.connection import Connection, FaultError, check_url, interruptible
 from workbench.inference.constraints import read_schema
@@ -123,37 +133,24 @@ class EndpointAnswerer:
         settings: GenerationSettings,
         on_text: OnText,
         stopped: threading.Event,
-        *,
-        alternatives: int = 0,
-        begin: Sequence[int] = (),
-        begin_text: str = "",
-        labels: Sequence[str] = (),
+        wanted: Wanted = PLAIN,
     ) -> Answer:
-        """See Answerer. A server goes on from `begin_text`; the ids in `begin` say it nothing."""
-        del begin
-        settings, labels = self.held(settings, labels)
-        if begin_text:
-            on_text(begin_text, 0, [])
-        arriving = Arriving(on_text, self.settings, begin_text, detailed=alternatives > 0)
+        settings, labels = self.held(settings, wanted.labels)
+        wanted = replace(wanted, labels=labels)
+        begun, detailed = wanted.begin_text, wanted.alternatives > 0
+        if begun:
+            on_text(begun, 0, [])
+        arriving = Arriving(on_text, self.settings, begun, detailed=detailed)
 
         async def asked() -> Answer:
             async with Connection(self.settings, self.models) as connection:
                 await self.learn(connection)
-                return await self.ask(
-                    connection,
-                    arriving,
-                    question,
-                    settings,
-                    labels=labels,
-                    alternatives=alternatives,
-                    begin=begin_text,
-                    stream=True,
-                )
+                return await self.ask(connection, arriving, question, settings, wanted, stream=True)
 
         answer: Answer | None = self.run(asked(), stopped)
         if answer is None:
             return arriving.answer(stopped=True)
-        if alternatives and not answer.detail and answer.tokens and not answer.problem:
+        if detailed and not answer.detail and answer.tokens and not answer.problem:
             self.dialect.note(OPTIONAL["logprobs"])
         return answer
 
@@ -169,13 +166,12 @@ class EndpointAnswerer:
         """See Answerer. So many at once as `concurrency` says. Where the server is gone in the
         middle, what is left is told as failed, and can be asked again."""
         settings, labels = self.held(settings, labels)
+        wanted = Wanted(labels)
 
         async def one(connection: Connection, position: int) -> None:
             question = questions[position]
             arriving = Arriving(untold, self.settings)
-            on_answer(
-                position, await self.ask(connection, arriving, question, settings, labels=labels)
-            )
+            on_answer(position, await self.ask(connection, arriving, question, settings, wanted))
 
         self.each(len(questions), one, lambda n, why: on_answer(n, failed(why)), stopped)
 
@@ -183,7 +179,7 @@ class EndpointAnswerer:
         self,
         questions: Sequence[Question],
         labels: Sequence[str],
-        on_scores: Callable[[int, list[float]], None],
+        on_scores: OnScores,
         stopped: threading.Event,
     ) -> None:
         """See Answerer. A question that fails has no scores: it gets an empty list."""
@@ -199,7 +195,7 @@ class EndpointAnswerer:
         self,
         questions: Sequence[Question],
         answers: Sequence[str],
-        on_score: Callable[[int, float, int], None],
+        on_score: OnScore,
         stopped: threading.Event,
     ) -> None:
         """See Answerer. Of a question that fails: NaN and 0 tokens."""
@@ -249,10 +245,8 @@ class EndpointAnswerer:
         arriving: Arriving,
         question: Question,
         settings: GenerationSettings,
+        wanted: Wanted,
         *,
-        labels: Sequence[str] = (),
-        alternatives: int = 0,
-        begin: str = "",
         stream: bool = False,
     ) -> Answer:
         """One answer, asked for again where it makes sense.
@@ -263,16 +257,10 @@ class EndpointAnswerer:
 
         async def attempt() -> Answer:
             while True:
-                body = self.dialect.request(
-                    question,
-                    settings,
-                    labels=labels,
-                    alternatives=alternatives,
-                    begin=begin,
-                    stream=stream,
-                )
-                anew = "" if self.dialect.goes_on() == "flags" else question.start + begin
-                arriving.expect(anew, self.dialect.wraps(labels))
+                body = self.dialect.request(question, settings, wanted, stream=stream)
+                begun = question.start + wanted.begin_text
+                anew = "" if self.dialect.goes_on() == "flags" else begun
+                arriving.expect(anew, self.dialect.wraps(wanted.labels))
                 fault = await self.exchange(connection, body, arriving)
                 if not fault or arriving.anything:
                     return ended(arriving, fault, stream)
@@ -281,7 +269,7 @@ class EndpointAnswerer:
 
         answer = await connection.retrying(attempt)
         if answer.reason == "end":
-            self.dialect.check(answer.text, settings, labels)
+            self.dialect.check(answer.text, settings, wanted.labels)
         return answer
 
     async def exchange(

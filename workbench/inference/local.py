@@ -7,58 +7,43 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
+from typing_extensions import override
 
 from workbench.data.prompting import encode_turns, end_of_turn
 from workbench.inference.abilities import abilities
-from workbench.inference.answering import Answer, OnAnswer, OnText, Question, Turn
+from workbench.inference.answering import (
+    PLAIN,
+    Answer,
+    OnAnswer,
+    OnScore,
+    OnScores,
+    OnText,
+    Question,
+    Turn,
+    Wanted,
+)
 from workbench.inference.choice import rest_of_labels, with_ends
 from workbench.inference.constraints import Constraint, constraint
 from workbench.inference.decoding import Writing, begin_with, decode
-from workbench.inference.device import describe
-from workbench.inference.errors import ModelError
-from workbench.inference.fingerprints import fingerprint
 from workbench.inference.generation import check_length, telling
-from workbench.inference.model import LoadedModel
-from workbench.inference.prefixes import Prefixes
+from workbench.inference.resident import Resident, answered
 from workbench.inference.sampling import Sampler
 from workbench.inference.states import States, base_model
 from workbench.inference.together import Together, Work
-from workbench.protocol import Weights
 from workbench.session import GenerationSettings
 
-MOST_ROWS = 64  # at once
 
-
-class LocalAnswerer:
-    """Answers from the model in memory, with its own weights or those of its adapter.
-
-    `prefixes` keeps what was read from one request to the next; `folder` is where the file of a
-    JSON schema is looked for; `most` are the rows read at once.
-    """
+class LocalAnswerer(Resident):
+    """Answers by writing on."""
 
     scores = True
 
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        weights: Weights,
-        prefixes: Prefixes,
-        folder: Path = Path(),
-        most: int = MOST_ROWS,
-    ) -> None:
-        self.loaded, self.weights, self.prefixes = loaded, weights, prefixes
-        self.folder, self.most = folder, most
-        self.name = loaded.settings.name
-        self.device = describe(loaded.device)
-        self.context_length = loaded.room(weights)
-
     @property
-    def fingerprint(self) -> str:
-        """Of the weights as they are now."""
-        return fingerprint(self.loaded, self.weights)
+    def context_length(self) -> int:
+        """Tokens of prompt and answer together; virtual ones take of them."""
+        return self.loaded.room(self.weights)
 
     def question(self, turns: Sequence[Turn], start: str = "") -> Question:
         tokenizer = self.loaded.tokenizer
@@ -74,27 +59,23 @@ class LocalAnswerer:
         settings: GenerationSettings,
         on_text: OnText,
         stopped: threading.Event,
-        *,
-        alternatives: int = 0,
-        begin: Sequence[int] = (),
-        begin_text: str = "",  # noqa: ARG002 - a server has no ids of what it begins with
-        labels: Sequence[str] = (),
+        wanted: Wanted = PLAIN,
     ) -> Answer:
         """As the protocol says; an answer and what it began with have `max_new_tokens` together."""
-        check_length(self.loaded, len(question.ids), settings.max_new_tokens, self.weights)
+        self.check(question, settings.max_new_tokens)
         begun = time.perf_counter()
         sampler = Sampler(settings, self.loaded.device)
-        held = self.constraint(settings, labels, question)
+        held = self.constraint(settings, wanted.labels, question)
         writing = Writing(
             self.loaded,
             question.ids,
             settings.max_new_tokens,
             matcher=held.matcher() if held else None,
             random=sampler.random(),
-            alternatives=alternatives,
+            alternatives=wanted.alternatives,
             on_piece=on_text,
         )
-        given = list(begin)[: settings.max_new_tokens]
+        given = list(wanted.begin)[: settings.max_new_tokens]
         if not stopped.is_set():
             with telling(self.loaded, len(question.ids)), self.answering():
                 self.one(writing, given, sampler, stopped)
@@ -173,7 +154,7 @@ class LocalAnswerer:
         self,
         questions: Sequence[Question],
         labels: Sequence[str],
-        on_scores: Callable[[int, list[float]], None],
+        on_scores: OnScores,
         stopped: threading.Event,
     ) -> None:
         """As the protocol says: of all tokens of a label, and of the one that ends the turn where
@@ -200,7 +181,7 @@ class LocalAnswerer:
         questions: Sequence[Question],
         fitting: list[int],
         labels: list[list[int]],
-        on_scores: Callable[[int, list[float]], None],
+        on_scores: OnScores,
         stopped: threading.Event,
     ) -> None:
         """Labels' first tokens from one pass over the prompts, the rest from one that goes on."""
@@ -231,7 +212,7 @@ class LocalAnswerer:
         questions: Sequence[Question],
         fitting: list[int],
         labels: list[list[int]],
-        on_scores: Callable[[int, list[float]], None],
+        on_scores: OnScores,
         stopped: threading.Event,
     ) -> None:
         """Every label of every prompt in a row of its own: for a state that cannot be repeated."""
@@ -250,7 +231,7 @@ class LocalAnswerer:
         self,
         questions: Sequence[Question],
         answers: Sequence[str],
-        on_score: Callable[[int, float, int], None],
+        on_score: OnScore,
         stopped: threading.Event,
     ) -> None:
         """As the protocol says. One that is longer than the context is told as not a number, with
@@ -298,18 +279,9 @@ class LocalAnswerer:
             )
             together.read(work)
 
-    def fitting(self, questions: Sequence[Question], room: int, on_answer: OnAnswer) -> list[int]:
-        """Positions of the questions that fit in the context with their answer; the others are
-        told."""
-        found = []
-        for position, question in enumerate(questions):
-            try:
-                check_length(self.loaded, len(question.ids), room, self.weights)
-            except ModelError as error:
-                on_answer(position, Answer(reason="failed", problem=str(error)))
-            else:
-                found.append(position)
-        return found
+    @override
+    def check(self, question: Question, new: int) -> None:
+        check_length(self.loaded, len(question.ids), new, self.weights)
 
     def encode(self, text: str) -> list[int]:
         return list(self.loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -339,15 +311,3 @@ class LocalAnswerer:
         with telling(self.loaded, longest), self.answering():
             weights = self.fingerprint if fitting else ""
             yield Together(self.loaded, self.prefixes, weights, self.most)
-
-
-def answered(writing: Writing, begun: float) -> Answer:
-    return Answer(
-        text=writing.text,
-        tokens=len(writing.ids),
-        reason=writing.reason,
-        logprob=writing.logprob,
-        detail=writing.detail,
-        seconds_to_first=writing.times[0] - begun if writing.times else 0.0,
-        seconds=time.perf_counter() - begun,
-    )

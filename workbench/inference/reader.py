@@ -6,59 +6,43 @@ is in `classifier.py` and `masked.py`.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 import torch
 
 from workbench.data.reading import Reading
-from workbench.inference.answering import Answer, OnAnswer, OnText, Question, Turn
-from workbench.inference.device import describe
+from workbench.inference.answering import (
+    PLAIN,
+    Answer,
+    OnAnswer,
+    OnScore,
+    OnScores,
+    OnText,
+    Question,
+    Turn,
+    Wanted,
+)
 from workbench.inference.errors import ModelError
-from workbench.inference.fingerprints import fingerprint
-from workbench.inference.model import LoadedModel
-from workbench.inference.prefixes import Prefixes
-from workbench.protocol import FormatFound, Token, Values, Weights
+from workbench.inference.resident import Resident
+from workbench.protocol import FormatFound, Token, Values
 from workbench.session import GenerationSettings, Prompt, Session, SessionError, TrainingSettings
 from workbench.session import load as load_session
 
-MOST_ROWS = 64  # at once
 MOST_TOKENS = 8192  # of a batch, padding included
 WORDING = FormatFound(format="wording", recognised="wording", mapping={}, roles=[], why="")
 
 
-class Reader:
-    """Answers to a text. A row is read as it is in training, and cut as it is there.
-
-    `folder` is the workspace, where the run that made the tuned weights is looked for; `most` are
-    the rows read at once.
-    """
+class Reader(Resident):
+    """Answers to a text. A row is read as it is in training, and cut as it is there."""
 
     context_length = 0  # a longer text is cut, so none is too long
-
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        weights: Weights,
-        _prefixes: Prefixes,
-        folder: Path = Path(),
-        most: int = MOST_ROWS,
-    ) -> None:
-        self.loaded, self.weights, self.folder, self.most = loaded, weights, folder, most
-        self.name = loaded.settings.name
-        self.device = describe(loaded.device)
 
     @property
     def scores(self) -> bool:
         """Whether it can tell the probability of a given answer."""
         return True
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the weights as they are now."""
-        return fingerprint(self.loaded, self.weights)
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -165,19 +149,16 @@ class Reader:
         _settings: GenerationSettings,
         on_text: OnText,
         stopped: threading.Event,
-        *,
-        alternatives: int = 0,
-        begin: Sequence[int] = (),  # noqa: ARG002 - there is nothing to go on from
-        begin_text: str = "",  # noqa: ARG002
-        labels: Sequence[str] = (),  # noqa: ARG002 - its labels are its own
+        wanted: Wanted = PLAIN,
     ) -> Answer:
+        """See Answerer. There is nothing to go on from, and its labels are its own."""
         begun = time.perf_counter()
         if stopped.is_set():
             return Answer(reason="stopped")
-        found = self.tokens([question.ids], alternatives)[0]
+        found = self.tokens([question.ids], wanted.alternatives)[0]
         answer = self.answered(found, begun)
-        on_text(answer.text, answer.tokens, found if alternatives else [])
-        return replace(answer, detail=found if alternatives else [])
+        on_text(answer.text, answer.tokens, found if wanted.alternatives else [])
+        return replace(answer, detail=found if wanted.alternatives else [])
 
     def write(
         self,
@@ -223,7 +204,7 @@ class Reader:
         self,
         questions: Sequence[Question],
         labels: Sequence[str],
-        on_scores: Callable[[int, list[float]], None],
+        on_scores: OnScores,
         stopped: threading.Event,
     ) -> None:
         rows = [question.ids for question in questions]
@@ -238,7 +219,7 @@ class Reader:
         self,
         questions: Sequence[Question],
         answers: Sequence[str],
-        on_score: Callable[[int, float, int], None],
+        on_score: OnScore,
         stopped: threading.Event,
     ) -> None:
         for place, (question, answer) in enumerate(zip(questions, answers, strict=True)):

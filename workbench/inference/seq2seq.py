@@ -6,58 +6,43 @@ Knows questions and answers; knows nothing of rows, metrics or screens.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from typing_extensions import override
 
 from workbench.data.prompting import encode_turns
-from workbench.inference.answering import Answer, OnAnswer, OnText, Question, Turn
+from workbench.inference.answering import (
+    PLAIN,
+    Answer,
+    OnAnswer,
+    OnScore,
+    OnScores,
+    OnText,
+    Question,
+    Turn,
+    Wanted,
+)
 from workbench.inference.batches import batches
 from workbench.inference.constraints import Constraint, constraint
 from workbench.inference.decoding import Writing, begin_with, decode
-from workbench.inference.device import describe
 from workbench.inference.errors import ModelError
-from workbench.inference.fingerprints import fingerprint
 from workbench.inference.generation import telling
-from workbench.inference.loaded import LoadedModel
-from workbench.inference.prefixes import Prefixes
+from workbench.inference.resident import Resident, answered
 from workbench.inference.sampling import Sampler
 from workbench.inference.source_states import SourceStates, decoder_start, forced
-from workbench.protocol import Weights
 from workbench.session import GenerationSettings
 
-MOST_ROWS = 64  # at once
 SCORED = 4096  # tokens of sources and answers that are scored together
 
 
-class Seq2SeqAnswerer:
-    """Answers from an encoder-decoder, with its own weights or the tuned ones.
-
-    `folder` is where the file of a JSON schema is looked for; `most` are the rows read at once. A
-    question's `ids` are all that the encoder reads.
-    """
+class Seq2SeqAnswerer(Resident):
+    """Answers from an encoder-decoder. A question's `ids` are all that the encoder reads: it reads
+    both ways, so nothing of a source is kept."""
 
     scores = True
     context_length = 0  # of prompt and answer together there is no limit: each has its own
-
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        weights: Weights,
-        prefixes: Prefixes | None = None,  # noqa: ARG002 - a source is read both ways: nothing is kept
-        folder: Path = Path(),
-        most: int = MOST_ROWS,
-    ) -> None:
-        self.loaded, self.weights, self.folder, self.most = loaded, weights, folder, most
-        self.name = loaded.settings.name
-        self.device = describe(loaded.device)
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the weights as they are now."""
-        return fingerprint(self.loaded, self.weights)
 
     def question(self, turns: Sequence[Turn], start: str = "") -> Question:
         ids = encode_turns(self.loaded.tokenizer, list(turns), start)
@@ -69,17 +54,13 @@ class Seq2SeqAnswerer:
         settings: GenerationSettings,
         on_text: OnText,
         stopped: threading.Event,
-        *,
-        alternatives: int = 0,
-        begin: Sequence[int] = (),
-        begin_text: str = "",  # noqa: ARG002 - a server has no ids of what it begins with
-        labels: Sequence[str] = (),
+        wanted: Wanted = PLAIN,
     ) -> Answer:
         self.check(question, settings.max_new_tokens)
         begun = time.perf_counter()
         sampler = Sampler(settings, self.loaded.device)
-        writing = self.writing(settings, sampler, labels, on_text, alternatives)
-        given = list(begin)[: settings.max_new_tokens]
+        writing = self.writing(settings, sampler, wanted.labels, on_text, wanted.alternatives)
+        given = list(wanted.begin)[: settings.max_new_tokens]
         if stopped.is_set():
             return answered(writing, begun)
         with telling(self.loaded, len(question.ids)), self.loaded.answering(self.weights):
@@ -178,7 +159,7 @@ class Seq2SeqAnswerer:
         self,
         questions: Sequence[Question],
         labels: Sequence[str],
-        on_scores: Callable[[int, list[float]], None],
+        on_scores: OnScores,
         stopped: threading.Event,
     ) -> None:
         """As the protocol says: each label with the token that ends it, so that the numbers can be
@@ -207,7 +188,7 @@ class Seq2SeqAnswerer:
         self,
         questions: Sequence[Question],
         answers: Sequence[str],
-        on_score: Callable[[int, float, int], None],
+        on_score: OnScore,
         stopped: threading.Event,
     ) -> None:
         """As the protocol says. One that is longer than the context is told as not a number, with
@@ -278,6 +259,7 @@ class Seq2SeqAnswerer:
             folder=self.folder,
         )
 
+    @override
     def check(self, question: Question, new: int) -> None:
         """Raise ModelError where the prompt or its answer is longer than what the model reads."""
         limit = self.loaded.context_length
@@ -290,18 +272,6 @@ class Seq2SeqAnswerer:
             raise ModelError(
                 f"{self.name} writes at most {limit:,} tokens; lower generation.max_new_tokens."
             )
-
-    def fitting(self, questions: Sequence[Question], room: int, on_answer: OnAnswer) -> list[int]:
-        """Positions of the questions that fit; the others are told."""
-        found = []
-        for position, question in enumerate(questions):
-            try:
-                self.check(question, room)
-            except ModelError as error:
-                on_answer(position, Answer(reason="failed", problem=str(error)))
-            else:
-                found.append(position)
-        return found
 
 
 class TextSoFar:
@@ -330,15 +300,3 @@ class Stopped(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, _scores: Any, **_: Any) -> torch.Tensor:
         return torch.full((len(input_ids),), self.stopped.is_set(), device=input_ids.device)
-
-
-def answered(writing: Writing, begun: float) -> Answer:
-    return Answer(
-        text=writing.text,
-        tokens=len(writing.ids),
-        reason=writing.reason,
-        logprob=writing.logprob,
-        detail=writing.detail,
-        seconds_to_first=writing.times[0] - begun if writing.times else 0.0,
-        seconds=time.perf_counter() - begun,
-    )

@@ -1,6 +1,6 @@
 """Tells what a model answers, whoever it is: one in memory or one on a server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from workbench.worker.lane import Job
 from workbench.worker.prompt_desk import found_of, prompt_tokens, turns_of_request
 
 if TYPE_CHECKING:
-    from workbench.inference.answering import Answerer, Question
+    from workbench.inference.answering import Answer, Answerer, Question
 
 
 def question_of(
@@ -71,46 +71,60 @@ def tell_answers(  # noqa: PLR0917
                 cached_tokens=known_tokens(answerer, question),
             )
         )
-
-        def tell(text: str, count: int, tokens: list[Token], sample: int = sample) -> None:
-            job.tell(
-                Tokens(
-                    request=job.id,
-                    weights=weights,
-                    text=text,
-                    count=count,
-                    sample=sample,
-                    tokens=tokens,
-                )
-            )
-
-        answer = answerer.stream(
-            question,
-            replace(settings, seed=seed, num_return_sequences=1),
-            tell,
-            job.stopped,
-            alternatives=request.alternatives,
-            begin=request.begin,
-            begin_text=request.begin_text,
-            labels=request.labels,
-        )
-        after = answer.seconds - answer.seconds_to_first
-        event = GenerationFinished(
+        answer = streamed(request, job, answerer, question, weights, sample)
+        event = replace(
+            ended(answer, weights, getattr(answerer, "notes", ())),
             request=job.id,
-            weights=weights,
-            text=answer.text,
-            tokens=answer.tokens,
-            seconds_to_first=answer.seconds_to_first,
-            tokens_per_second=(answer.tokens - 1) / after if after > 0 else 0.0,
-            reason="stopped" if answer.reason == "failed" else answer.reason,
             step=step,
             sample=sample,
-            problem=answer.problem,
-            notes=list(getattr(answerer, "notes", ())),
         )
         job.tell(event)
         finished.append(event)
     return finished
+
+
+def streamed(  # noqa: PLR0917
+    request: Generate,
+    job: Job,
+    answerer: "Answerer",
+    question: "Question",
+    weights: Weights,
+    sample: int,
+) -> "Answer":
+    """One answer, whose tokens are told as they come."""
+    from workbench.inference.answering import Wanted
+
+    def tell(text: str, count: int, tokens: list[Token]) -> None:
+        job.tell(
+            Tokens(
+                request=job.id,
+                weights=weights,
+                text=text,
+                count=count,
+                sample=sample,
+                tokens=tokens,
+            )
+        )
+
+    settings = request.generation
+    settings = replace(settings, seed=settings.seed + sample, num_return_sequences=1)
+    wanted = Wanted(request.labels, request.alternatives, request.begin, request.begin_text)
+    return answerer.stream(question, settings, tell, job.stopped, wanted)
+
+
+def ended(answer: "Answer", weights: Weights, notes: Iterable[str]) -> GenerationFinished:
+    """The figures of an answer."""
+    after = answer.seconds - answer.seconds_to_first
+    return GenerationFinished(
+        weights=weights,
+        text=answer.text,
+        tokens=answer.tokens,
+        seconds_to_first=answer.seconds_to_first,
+        tokens_per_second=(answer.tokens - 1) / after if after > 0 else 0.0,
+        reason="stopped" if answer.reason == "failed" else answer.reason,
+        problem=answer.problem,
+        notes=list(notes),
+    )
 
 
 def known_tokens(answerer: "Answerer", question: "Question") -> int:
