@@ -1,12 +1,14 @@
-"""Lanes that begin at once import libraries whose modules import each other."""
+"""Lanes that begin at once import libraries whose modules import each other, and stay in memory."""
 
+import gc
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
 
-from workbench.worker.imports import imported
+from workbench.worker.imports import imported, let_go
 
 HALVES = {
     "half_one": "import time\nimport half_two\ntime.sleep(0.2)\nmade = 1\n",
@@ -36,3 +38,42 @@ def test_two_threads_never_see_half_a_module(
     for name in HALVES:
         del sys.modules[name]
     assert seen == [[1, 2], [1, 2]]
+
+
+def test_what_libraries_leave_is_not_looked_through_for_garbage_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "large_one.py").write_text("made = [[] for _ in range(50_000)]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        imported("large_one")
+        there = gc.get_freeze_count()
+        assert there > 50_000
+        imported("large_one")  # it is there already
+        assert gc.get_freeze_count() == there
+    finally:
+        sys.modules.pop("large_one", None)
+        gc.unfreeze()
+
+
+def test_a_model_that_makes_room_is_freed_though_it_refers_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.me = self
+
+    (tmp_path / "later_one.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model = Model()
+    known = weakref.ref(model)
+    try:
+        imported("later_one")
+        del model
+        gc.collect()
+        assert known() is not None  # it was kept with the modules
+        let_go()
+        assert known() is None
+    finally:
+        sys.modules.pop("later_one", None)
+        gc.unfreeze()

@@ -35,7 +35,7 @@ from workbench.session import ModelSettings
 from workbench.worker.bench import Bench
 from workbench.worker.endpoint_desk import EndpointDesk
 from workbench.worker.heads import own_head, tuned_head
-from workbench.worker.imports import imported
+from workbench.worker.imports import imported, let_go
 from workbench.worker.lane import Job, Lane, RefusedError
 from workbench.worker.shelf import Shelf
 from workbench.worker.sweeping import SweepBench
@@ -109,6 +109,7 @@ class Worker(Lane):
             head = head or own_head(model, folder, job)  # before the one that is there goes
             self.loaded = None  # its memory is needed for the next one
             self.prefixes.clear()
+            let_go()
         from workbench.inference.model import load_model
 
         job.progress(f"Loading {model.name}")
