@@ -9,15 +9,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tests.worker.conftest import Line
 from workbench import runs
 from workbench.protocol import (
+    Done,
     Hello,
     HostLost,
     LoadModel,
     ModelLoaded,
     Row,
     Shutdown,
+    StartSweep,
+    StopTraining,
+    SweepAdvanced,
     TrainingAdvanced,
     TrainingEnded,
     Welcome,
@@ -148,3 +154,22 @@ def test_an_event_that_cannot_be_sent_is_a_failure_and_not_the_end() -> None:
     failed = decode_event(line)
     assert failed.request == 7
     assert "cannot be sent" in failed.message  # type: ignore[union-attr]
+
+
+def test_a_sweep_is_ended_by_whoever_looks_at_it(open_line: Open, session: Session) -> None:
+    first = open_line()
+    training = replace(session.training, num_train_epochs=200.0, eval_steps=0, save_steps=0)
+    first.send(
+        StartSweep(
+            session=replace(session, training=training),
+            session_path=str(first.path),
+            folder=str(first.folder),
+        )
+    )
+    first.until(lambda event: isinstance(event, TrainingAdvanced) and event.run.step >= 1)
+    second = open_line()
+    second.ask(StopTraining(sweep=True))
+    over = second.until(lambda event: isinstance(event, SweepAdvanced) and event.state != "running")
+    assert over.state == "stopped"
+    assert first.until(lambda event: isinstance(event, Done)).cancelled
+    assert len(list((first.folder / "runs").iterdir())) == 1  # no other run followed

@@ -126,8 +126,8 @@ class Running(Measuring):
             if text:
                 self.steering.steer("learning_rate", float(text))
 
-        words = "Learning rate from the next step on; the schedule goes on from it"
-        self.push_screen(EnterScreen(words, shown, wrong_rate), change)
+        words = "It holds from the next step on; the schedule goes on from it."
+        self.push_screen(EnterScreen("Learning rate", shown, wrong_rate, words), change)
 
     def action_pin_row(self) -> None:
         """The selected row is one of the pinned prompts, or no longer."""
