@@ -15,6 +15,7 @@ from workbench import session as sessions
 from workbench.ui.app import WorkbenchApp
 from workbench.ui.braille import smoothed, thin, ticks
 from workbench.ui.history import History
+from workbench.ui.views.curves import reach
 from workbench.ui.widgets.chart import Series, chart
 
 
@@ -253,3 +254,44 @@ async def test_a_gone_adapter_says_so_until_alt_u_leaves_it_out(bench: Bench) ->
         await until(pilot, lambda: app.modelling.status)
         await until(pilot, lambda: "could not be loaded" not in screen_text(app))
         assert app.session.model.adapter == ""
+
+
+async def test_what_ends_a_run_is_said_once(bench: Bench) -> None:
+    """A failure comes as the end of the run, and as the answer to who started it."""
+    words = "The disk is full; make room, then resume the run."
+    link = FakeLink(bench.rows)
+
+    def fail(request: p.StartTraining) -> None:
+        write_run(bench.workspace, "a-1", request.session, 20)
+        folder = str(bench.workspace / "runs" / "a-1")
+        status = p.RunStatus(
+            name="a-1", folder=folder, state="failed", step=20, total_steps=40, message=words
+        )
+        link.news(p.TrainingStarted(run=replace(status, state="running", message="")))
+        link.news(p.TrainingEnded(run=status))
+        link.news(p.Failed(request=request.id, message=words))
+
+    link.answers[p.StartTraining] = fail
+    app, _ = bench.open(link)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await ready(pilot)
+        app.watching.start(app.session)
+        await until(pilot, lambda: app.watching.failure == words)
+        await until(pilot, lambda: app.monitor_pane.progress is None)
+        await pilot.pause(0.2)
+        assert [one.message for one in app._notifications].count(words) == 0
+        assert [one.message for one in app._notifications].count(f"a-1: {words}") == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "end"),
+    [("running", 8, 64), ("running", 40, 128), ("running", 900, 1000), ("stopped", 8, 8)],
+)
+def test_a_chart_ends_where_its_curve_can_be_seen(
+    tmp_path: Path, state: Any, step: int, end: int
+) -> None:
+    history = History(tmp_path)
+    history.status = p.RunStatus(
+        name="a", folder=str(tmp_path), state=state, step=step, total_steps=1000
+    )
+    assert reach(history) == end

@@ -40,6 +40,7 @@ class Watching:
         self.history: History | None = None  # the run shown
         self.start_request = self.stop_request = -1
         self.news = False
+        self.failure = ""  # of the run that ended last: it comes as the run's end and as an answer
 
     @property
     def live_name(self) -> str:
@@ -155,6 +156,7 @@ class Watching:
     # --- doing -------------------------------------------------------------------------------
 
     def start(self, session: Session, resume: str = "") -> None:
+        self.failure = ""
         self.app.monitor_pane.progress = Progress(what="Starting the run …")
         self.start_request = self.app.send(
             StartTraining(
@@ -240,7 +242,10 @@ class Watching:
             case Failed() if event.request in (self.start_request, self.stop_request):
                 self.app.monitor_pane.progress = None
                 self.app.monitor_pane.redraw()
-                self.app.report(event)
+                if event.message == self.failure:
+                    self.app.note(event.message, event.details)
+                else:
+                    self.app.report(event)
             case Done():
                 return event.request in (self.start_request, self.stop_request)
             case _:
@@ -288,6 +293,7 @@ class Watching:
             "stopped": f"{name} is stopped at step {status.step:,}. ctrl+r resumes it.",
         }
         failed = status.state not in words
+        self.failure = status.message if failed else ""
         if self.app.sweep_under_way and not failed:  # the next run follows
             self.app.show_state()
             return

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.ui.panes.monitor import MonitorPane
 
 CHART_PERIOD = 3.0  # seconds
+FEWEST = 64  # steps that a chart of a run under way has room for, where the run has as many
 STATES = {
     "running": ("● running", "good"),
     "stopped": ("■ stopped", "warn"),
@@ -117,7 +118,7 @@ class CurvesView(Vertical):
         self.set_class(charted, "charted")
         self.figures.redraw()
         if history and charted and self.chart_is_due(history):
-            self.chart.show(self.series(history), history.status.total_steps)
+            self.chart.show(self.series(history), reach(history))
         high: int | str = "1fr"
         if charted and self.is_mounted:
             high = min(len(self.figures.lines), max(4, self.size.height - 7))
@@ -223,6 +224,18 @@ class CurvesView(Vertical):
                 "It needs an answer to learn: write it in the prompt pane (F3).", width, "warn"
             )
         return lines
+
+
+def reach(history: History) -> int:
+    """The step that the chart ends with: the run's last, where it has come near enough to that for
+    its curve to be seen; doubled as it goes on, so that the chart seldom changes its scale."""
+    total, step = history.status.total_steps, history.step
+    if history.status.state != "running":
+        return step or total
+    end = FEWEST
+    while end < 2 * step:
+        end *= 2
+    return min(total, end) if total else end
 
 
 def plan_of(training: TrainingSettings) -> list[tuple[str, str]]:
