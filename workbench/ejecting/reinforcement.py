@@ -122,11 +122,16 @@ def reward_of(made: Made) -> tuple[str, str]:
     """The source of the person's file, and the name of the function in it.
 
     Raises:
-        ExportError: where it is gone.
+        ExportError: where it is gone, or a reward model scored, too.
     """
     from workbench.measuring.metrics.function import located
     from workbench.training.rewarding import SETTING
 
+    if made.settings.reinforcement.reward_model.strip():
+        raise ExportError(
+            "The run learnt from a reward model, which a script does not score with; export the "
+            "run's weights instead, or learn from a function."
+        )
     function = made.settings.reinforcement.reward
     try:
         path, name = located(function, made.trained.workspace, setting=SETTING)

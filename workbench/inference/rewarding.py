@@ -49,6 +49,14 @@ class RewardAnswerer(ClassifierAnswerer):
         )
         return chosen_ids(encoder, values)
 
+    def ids_of(self, turns: Sequence[Turn], answer: str) -> list[int]:
+        """The tokens of an answer to turns, as they are learnt.
+
+        Raises:
+            PromptError: where nothing of the answer is left.
+        """
+        return scored_ids(self.encoder, list(turns), answer)
+
     @override
     def question(self, turns: Sequence[Turn], start: str = "") -> Question:
         given = list(turns)

@@ -89,13 +89,21 @@ class PreferenceSettings(Section):
 
 
 class ReinforcementSettings(Section):
-    """Of the task grpo: answers are drawn, your function scores them, good ones become likelier."""
+    """Of the task grpo: answers are drawn, a function or a reward model scores them, and good ones
+    become likelier."""
 
     reward: Annotated[
         str,
         Meta(
             description="file.py:name, a Python function of (answer, row) that returns a number: "
             "higher is better. It runs with your rights, in a process of its own."
+        ),
+    ] = ""
+    reward_model: Annotated[
+        str,
+        Meta(
+            description="A run of the task reward, or a folder of a reward model, that scores the "
+            "answers; beside a function both are added. It is in memory beside the model."
         ),
     ] = ""
     num_generations: Annotated[
@@ -136,7 +144,7 @@ class TrainingSettings(Section):
             description="What is learnt; auto: by the dataset's format and the kind of model. "
             "sft: answers; pretraining: running text; masked_lm: hidden words (BERT); "
             "classification: labels; seq2seq: text from text (T5, Marian); dpo, kto, orpo: "
-            "preferences; reward: to score answers; grpo: by your own reward."
+            "preferences; reward: to score answers; grpo: by a reward of your own."
         ),
     ] = "auto"
     method: Annotated[

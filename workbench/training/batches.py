@@ -17,10 +17,11 @@ from workbench.inference.loaded import LoadedModel
 from workbench.inference.model import model_config
 from workbench.session import Session, TrainingSettings
 from workbench.training.activations import Batch
-from workbench.training.estimate import Counted, Estimate, estimate
+from workbench.training.estimate import Counted, Estimate, estimate, millions, part
 from workbench.training.methods import lay, reserve
 from workbench.training.outline import outline
 from workbench.training.recipe import Recipe, Work
+from workbench.training.rewarding import reward_model
 from workbench.training.tasks import head_of, recipe_of
 
 Report = Callable[[str, float, float, str], None]
@@ -75,7 +76,12 @@ class Batches:
 
     def estimate(self, session: Session, loaded: LoadedModel, batch: Batch) -> Estimate:
         kept = self.counted.kept(loaded, session.training, batch)
-        return estimate(loaded, session, batch, kept)
+        made = estimate(loaded, session, batch, kept)
+        if session.training.task == "grpo" and (scorer := reward_model(session, self.folder)):
+            count, width = scorer.memory()
+            words = f"{millions(count)} × {width} bytes: {scorer.name}"
+            made.parts.append(part("reward model", count * width, words))
+        return made
 
     def free(self, device: torch.device) -> int:
         """Bytes that a run could take; -1 where nobody can say."""

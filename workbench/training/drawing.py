@@ -20,6 +20,7 @@ from workbench.training.borrowed import Borrowed, parted
 from workbench.training.grpo import Reinforcement
 from workbench.training.log_probs import LogProbs
 from workbench.training.recorder import Recorder
+from workbench.training.rewarding import Given
 
 # Of TRL's figures, by the names of runs.METRICS.
 FIGURES = {
@@ -128,12 +129,14 @@ class DrawingTrainer(Borrowed, GRPOTrainer):  # type: ignore[misc]
 
     def score(self, completions: list[str], place: list[int], **_: Any) -> list[float | None]:
         """The rewards of answers to prompts at those places."""
-        rows, self.drawn = self.task.examples, []
-        for text, at in zip(completions, place, strict=True):
-            self.serve()
-            value = self.task.reward(text, rows.numbers[at], rows.values[at])
-            self.drawn.append(Drawn(at, text, value))
-        return [one.reward for one in self.drawn]
+        rows = self.task.examples
+        pairs = list(zip(completions, place, strict=True))
+        given = [Given(text, rows.numbers[at], rows.values[at]) for text, at in pairs]
+        found = self.task.reward.of(given, self.serve)
+        self.drawn = [
+            Drawn(at, text, value) for (text, at), value in zip(pairs, found, strict=True)
+        ]
+        return list(found)
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         made = super()._generate_and_score_completions(inputs)
@@ -188,11 +191,13 @@ class DrawingTrainer(Borrowed, GRPOTrainer):  # type: ignore[misc]
             answers = self.task.likeliest(places)
             if len(answers) < len(places):
                 return {}
-            for place, answer in zip(places, answers, strict=True):
-                value = self.task.reward(answer.text, rows.numbers[place], rows.values[place])
-                rewards.append(value)
-                lengths.append(answer.tokens)
-                cut += answer.reason == "length"
+            given = [
+                Given(answer.text, rows.numbers[place], rows.values[place])
+                for place, answer in zip(places, answers, strict=True)
+            ]
+            rewards += self.task.reward.of(given, self.serve)
+            lengths += [answer.tokens for answer in answers]
+            cut += sum(answer.reason == "length" for answer in answers)
         reward = statistics.fmean(rewards)
         return {
             "eval_loss": 0.0 - reward,

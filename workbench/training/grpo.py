@@ -1,4 +1,5 @@
-"""Reinforcement by the person's own reward: answers are drawn, scored, and good ones made likelier.
+"""Reinforcement by a function of the person's own, or by a reward model: answers are drawn and
+scored, and good ones made likelier.
 
 GRPO (Shao et al., 2024; arXiv 2402.03300) through TRL: of several answers to a prompt each is
 compared with the mean of their rewards. There is no loss to evaluate; `eval_loss` is minus the mean
@@ -27,7 +28,7 @@ from workbench.training.errors import TrainingError
 from workbench.training.examples import EVERY, choose_rows, read
 from workbench.training.recipe import Recipe
 from workbench.training.recorder import Recorder
-from workbench.training.rewarding import RewardFunction
+from workbench.training.rewarding import Given, Rewards
 from workbench.training.trainer import Watched
 
 TOO_LONG = "the prompt is longer than max_length"
@@ -66,24 +67,29 @@ class Reinforcement(Recipe):
     """`reward` scores answers, once prepared."""
 
     task = "grpo"
-    reward: RewardFunction
+    reward: Rewards
 
     @override
     def prepare(self) -> None:
-        work, settings = self.work, self.settings
+        work = self.work
         self.examples, self.evaluation = Prompts(), Prompts()
         if not len(work.data.train):
             raise TrainingError("There are no rows to train on; choose another dataset.split.")
-        self.reward = RewardFunction(settings.reinforcement.reward, work.folder)
+        self.reward = Rewards(work.session, self.asking, work.folder)
         try:
             self.rows()
             self.check_steps()
-            first = self.examples
-            answer = self.expected(first.values[0]) or "?"
-            self.reward(answer, first.numbers[0], first.values[0])  # before the first step
+            if (function := self.reward.function) is not None:  # before the first step
+                one = self.first()
+                function(one.answer, one.number, one.values)
         except BaseException:
             self.reward.close()
             raise
+
+    def first(self) -> Given:
+        """The first row, with its right answer where it says one."""
+        rows = self.examples
+        return Given(self.expected(rows.values[0]) or "?", rows.numbers[0], rows.values[0])
 
     def rows(self) -> None:
         """The prompts of the rows.
@@ -190,6 +196,9 @@ class Reinforcement(Recipe):
     def trainer(self, args: TrainingArguments, recorder: Recorder) -> Watched:
         from workbench.training.drawing import DrawingTrainer
 
+        if self.reward.model is not None:
+            self.reward.model.report = lambda what, *_: self.work.pause(what, 0, 0)
+            self.reward.by_model([self.first()], lambda: None)  # its weights are read here, once
         return DrawingTrainer(self, args, recorder)
 
     @override
@@ -199,6 +208,7 @@ class Reinforcement(Recipe):
             **super().about(),
             **why,
             "reward": self.settings.reinforcement.reward,
+            "reward_model": self.settings.reinforcement.reward_model,
             "prompts_a_step": self.prompts_a_step,
             "answers_a_prompt": self.settings.reinforcement.num_generations,
         }
