@@ -295,3 +295,20 @@ def test_a_chart_ends_where_its_curve_can_be_seen(
         name="a", folder=str(tmp_path), state=state, step=step, total_steps=1000
     )
     assert reach(history) == end
+
+
+async def test_a_session_shows_its_own_run_before_a_later_one_of_another(bench: Bench) -> None:
+    for name in ("film-reviews-1", "film-reviews-2", "other-1"):
+        write_run(bench.workspace, name, film_session(), 20)
+    app, _ = bench.open()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        assert app.watching.history.folder.name == "film-reviews-2"
+        await pilot.press("alt+right")
+        assert app.watching.history.folder.name == "other-1"
+        assert app.session.layout.run == "other-1"
+        await pilot.press("alt+left")
+        assert app.session.layout.run == ""
+        model = replace(app.session.model, adapter="film-reviews-1")
+        app.change(replace(app.session, model=model))
+        assert app.watching.usual.name == "film-reviews-1"

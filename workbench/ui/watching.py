@@ -72,15 +72,28 @@ class Watching:
     # --- which run ---------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Find the runs there are, and show the one that the session names, or the latest."""
+        """Find the runs there are, and show the one that the session names, or its latest."""
         self.folders = runs.find(self.app.workspace)
         named = self.app.session.layout.run
-        chosen = [folder for folder in self.folders if folder.name == named] or self.folders[-1:]
-        if chosen:
-            self.show(chosen[0])
+        chosen = [folder for folder in self.folders if folder.name == named]
+        if first := chosen[0] if chosen else self.usual:
+            self.show(first)
         else:
             self.app.monitor_pane.redraw()
         self.app.set_interval(PERIOD, self.look)
+
+    @property
+    def usual(self) -> Path | None:
+        """The run shown where none was chosen: the one that answers, else the session's latest,
+        else the latest of the workspace; None: there is none."""
+        used, stem = self.app.session.model.adapter, self.app.path.stem
+        own: Path | None = None
+        for folder in self.folders:
+            if folder.name == used:
+                return folder
+            if folder.name.rpartition("-")[0] == stem:
+                own = folder
+        return own or (self.folders[-1] if self.folders else None)
 
     def show(self, folder: Path, status: RunStatus | None = None) -> None:
         """Show a run with its whole history. Its files are read off the app's loop."""
@@ -124,19 +137,21 @@ class Watching:
             self.app.tell("This is the first run." if by < 0 else "This is the latest run.")
             return
         self.show(self.folders[to])
-        self.remember(names[to] if to < len(names) - 1 else "")
+        self.remember(self.folders[to])
 
     def show_named(self, name: str) -> None:
         """Show the run of this name."""
         self.folders = runs.find(self.app.workspace)
-        for number, folder in enumerate(self.folders, 1):
+        for folder in self.folders:
             if folder.name == name:
                 self.show(folder, self.live if self.live_name == name else None)
-                self.remember(name if number < len(self.folders) else "")
+                self.remember(folder)
                 return
         self.app.tell(f"There is no run {name} any more.", "warning")
 
-    def remember(self, name: str) -> None:
+    def remember(self, folder: Path | None) -> None:
+        """Come back to this run; to the usual one where it is that."""
+        name = folder.name if folder is not None and folder != self.usual else ""
         self.app.change_layout(run=name)
 
     def look(self) -> None:
@@ -274,7 +289,7 @@ class Watching:
         self.folders = runs.find(self.app.workspace)
         self.show(Path(status.folder), status)
         if self.app.session.layout.run:
-            self.remember("")
+            self.remember(None)
         self.app.show_state()
 
     def ended(self, status: RunStatus) -> None:
