@@ -37,6 +37,7 @@ GRADED = {
     "spearman",
     "perplexity",
     "judge",
+    "reward",
 }
 RATIOS = {"mae", "rmse", "pearson", "spearman", "matthews", "perplexity"}
 LOWER_IS_BETTER = {"ter", "mae", "rmse", "perplexity", "calibration"}

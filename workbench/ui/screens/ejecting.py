@@ -170,7 +170,7 @@ class EjectScreen(Sheet):
         self.text = event.text
         if event.request == self.writing:
             self.said, self.asked = f"Written to {event.path}, its rows beside it.", ""
-            self.bench.tell(f"Wrote the script of {one_line(self.run, 60)} to {event.path}.")
+            self.bench.note(f"Wrote the script of {one_line(self.run, 60)} to {event.path}.")
 
     def fail(self, event: Failed) -> None:
         """What stands in the way; a file that is there is asked about."""

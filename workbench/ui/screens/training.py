@@ -198,7 +198,8 @@ class TrainScreen(SettingsScreen):
             here = " ✓" if self.as_preset(one.name) == self.session else "  "
             names.append([(f"{number} ", "key"), (one.title, "strong"), (here, "good")])
         if self.size.height < ROOMY:
-            return [clip([("presets ", "quiet"), *(span for one in names for span in one)], width)]
+            spans = [span for one in names for span in (*one, (" ", "text"))]
+            return [clip([("presets ", "quiet"), *spans], width)]
         lines: list[Line] = []
         left = max(cells(name) for name in names) + 1
         for name, one in zip(names, presets.PRESETS, strict=True):
