@@ -1,5 +1,6 @@
 """A run's folder is read as it is, whatever happened to its writer."""
 
+import errno
 import json
 import os
 import signal
@@ -52,6 +53,14 @@ def test_a_run_of_that_name_is_not_written_over(tmp_path: Path) -> None:
         make(tmp_path)
 
 
+def test_a_workspace_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("no folder")
+    with pytest.raises(runs.RunError, match=r"a-1 cannot be made: .*is no folder: rename it\.$"):
+        runs.Run.create(tmp_path, "a-1", Session(), {})
+    for number, what in ((errno.EROFS, "make it writable"), (errno.ENOSPC, "make room")):
+        assert what in runs.remedy(OSError(number, os.strerror(number)))
+
+
 def test_the_state_follows_the_events_and_the_lock(tmp_path: Path) -> None:
     run = make(tmp_path)
     run.event("started", total_steps=10)
@@ -86,7 +95,10 @@ def test_a_run_whose_process_was_killed_is_interrupted(tmp_path: Path) -> None:
     child.communicate()
     status = runs.status(folder)
     assert (status.state, status.step) == ("interrupted", 5)
-    assert "resume" in status.message
+    assert "no checkpoint yet: start a new one" in status.message
+    checkpoint = folder / "checkpoints" / "checkpoint-5"
+    checkpoint.mkdir()
+    assert "start a new one" in runs.status(folder).message  # not written to its end
 
 
 def test_only_a_checkpoint_written_to_its_end_counts(tmp_path: Path) -> None:

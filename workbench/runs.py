@@ -118,23 +118,25 @@ class Run:
         """
         check_name(name)
         folder = workspace / "runs" / name
-        run = None
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
+        except OSError as error:
+            if os.path.lexists(folder):
+                raise RunError(f"There is already a run {name}; choose another name.") from None
+            raise RunError(f"{folder} cannot be made: {remedy(error)}.") from None
+        run = None
+        try:
             (folder / "checkpoints").mkdir()
             run = cls(folder)
             sessions.save(session, folder / "session.toml")
             text = json.dumps(environment, indent=2, default=str)
             sessions.replace_file(folder / "environment.json", text + "\n")
-        except FileExistsError:
-            raise RunError(f"There is already a run {name}; choose another name.") from None
         except (sessions.SessionError, OSError) as error:
             if run is not None:
                 run.close()
             shutil.rmtree(folder, ignore_errors=True)  # made just now, and half
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            raise RunError(f"{folder} cannot be made: {str(why).rstrip('.')}.") from None
+            raise RunError(f"{folder} cannot be made: {remedy(error)}.") from None
         return run
 
     def append(self, file: str, line: dict[str, Any]) -> None:
@@ -152,7 +154,7 @@ class Run:
         except OSError as error:
             raise RunError(
                 f"{self.folder / file}.jsonl cannot be written: {error.strerror}. "
-                "Make room, then resume the run from its last checkpoint."
+                "Make room, then resume the run."
             ) from None
 
     def metrics(self, **values: Any) -> None:
@@ -193,6 +195,21 @@ class Run:
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1
+
+
+def remedy(error: Exception) -> str:
+    """Why a folder cannot be written, and what to do."""
+    if not isinstance(error, OSError):
+        return str(error).rstrip(".")
+    why = error.strerror or str(error)
+    match error.errno:
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"{why}; make it writable, or copy the session to a place that is"
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"{why}; make room"
+        case errno.EEXIST | errno.ENOTDIR:
+            return f"{why}; what is named runs there is no folder: rename it"
+    return why
 
 
 def check_name(name: str) -> None:
@@ -307,7 +324,9 @@ def status(folder: Path) -> RunStatus:
         step = max(step, int(line.get("step") or 0))
     if state == "running" and not is_locked(folder):
         state = "interrupted"
-        message = "Its process ended without a word; resume it from its last checkpoint."
+        there = last_checkpoint(folder) is not None
+        what = "resume it" if there else "it has no checkpoint yet: start a new one"
+        message = f"Its process ended without a word; {what}."
     return RunStatus(
         name=folder.name,
         folder=str(folder),
@@ -405,6 +424,11 @@ def best_checkpoint(folder: Path) -> tuple[int, Path] | None:
 
 # Of the metrics of evaluations those that are better where they are lower.
 LOWER = ("loss", "perplexity", "ter", "calibration", "mae", "mse", "rmse", "brier", "error")
+
+
+def full_name(metric: str) -> str:
+    """eval_loss for loss, eval_accuracy for accuracy."""
+    return metric if metric.startswith("eval_") else f"eval_{metric}"
 
 
 def greater_is_better(metric: str) -> bool:

@@ -332,12 +332,17 @@ def test_rows_without_text_or_label_are_left_out_and_counted(folder: Path, tmp_p
     assert lines(run, "events", "evaluation_rows_of_unknown_labels") == [1]
 
 
-def test_a_word_among_numbers_is_named(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("label", "said"), [("low", 'this is "low"'), ("1e39", '"1e39" is too large a number')]
+)
+def test_what_is_no_number_to_learn_is_named(
+    folder: Path, tmp_path: Path, label: str, said: str
+) -> None:
     data = dataset(
-        [{"text": "A film.", "label": "1.5"}, {"text": "A bore.", "label": "low"}], reviews(1)
+        [{"text": "A film.", "label": "1.5"}, {"text": "A bore.", "label": label}], reviews(1)
     )
     made = session(classification=ClassificationSettings(problem_type="regression"))
-    with pytest.raises(TrainingError, match=r'^Row 2 .* this is "low"'):
+    with pytest.raises(TrainingError, match=rf"^Row 2 .*{said}"):
         tune(made, folder, tmp_path, data)
 
 

@@ -17,9 +17,11 @@ from workbench.data.splits import row_key
 from workbench.inference.generation import generate
 from workbench.inference.model import LoadedModel
 from workbench.session import EvaluationSettings, GenerationSettings, Session, TrainingSettings
+from workbench.settings import ClassificationSettings
 from workbench.training import completion
 from workbench.training.best import Best
-from workbench.training.errors import TrainingError
+from workbench.training.errors import BrokenNumbersError, TrainingError
+from workbench.training.figures import check_metric, figures_of
 from workbench.training.forecast import coming
 
 SHORT = GenerationSettings(max_new_tokens=6)
@@ -205,9 +207,47 @@ def test_of_equal_evaluations_the_one_of_the_lower_loss_is_the_best() -> None:
 def test_a_metric_that_no_evaluation_gives_is_said_before_the_first_step(
     tiny: LoadedModel, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match=r"eval_chrf.*gives: eval_loss.*training.metric_rows"):
+    with pytest.raises(TrainingError, match=r"eval_chrf.*gives eval_loss.*training.metric_rows"):
         fine_tune(tiny, tmp_path, "a", made=made(metric_for_best_model="chrf"))
     assert not lines_of(tmp_path / "runs" / "a", "loss")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"task": "sft"}, r"gives eval_loss\); set it to one of them, or set training.metric_rows"),
+        ({"task": "sft", "metric_rows": 4}, "eval_ and a metric of evaluation.metrics"),
+        ({"task": "dpo", "metric_rows": 4}, r"eval_reward_rejected\); set it to one of them\.$"),
+        (
+            {
+                "task": "classification",
+                "classification": ClassificationSettings(problem_type="regression"),
+            },
+            "gives eval_loss, eval_mae, eval_mse, eval_pearson, eval_spearman",
+        ),
+    ],
+)
+def test_a_metric_that_no_evaluation_can_give_is_said_by_the_settings(
+    settings: dict, said: str
+) -> None:
+    odd = made(metric_for_best_model="f1", evaluation_rows=4, **settings)
+    with pytest.raises(TrainingError, match=said):
+        check_metric(odd)
+    check_metric(made(**{**settings, "evaluation_rows": 0}))
+    for name in ("eval_loss", "loss", *figures_of(odd)):
+        check_metric(made(metric_for_best_model=name, evaluation_rows=4, **settings))
+
+
+@pytest.mark.parametrize(
+    ("step", "saved", "said"),
+    [
+        (0, False, "at the first step already, with the weights as they came"),
+        (3, False, "after step 3, and there is no checkpoint to go back to; start anew"),
+        (3, True, "after step 3; resume the run"),
+    ],
+)
+def test_broken_numbers_say_what_can_be_done(step: int, saved: bool, said: str) -> None:
+    assert said in str(BrokenNumbersError("loss is", step, saved))
 
 
 def lines_of(folder: Path, key: str) -> list[dict]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import locks, runs
 from workbench import session as sessions
 from workbench.protocol import RunState, SweepAdvanced, Trial
-from workbench.runs import RunError, greater_is_better
+from workbench.runs import RunError, full_name, greater_is_better
 from workbench.session import Session
 from workbench.sweeping.ranges import Range, combinations, ranges_of, wanted
 
@@ -264,11 +264,6 @@ def distribution(one: Range) -> Any:
     if one.whole:
         return IntDistribution(int(one.low), int(one.high), log=one.log)
     return FloatDistribution(one.low, one.high, log=one.log)
-
-
-def full_name(metric: str) -> str:
-    """eval_loss for loss, eval_accuracy for accuracy."""
-    return metric if metric.startswith("eval_") else f"eval_{metric}"
 
 
 def evaluations(lines: list[dict[str, Any]], metric: str) -> list[tuple[int, float]]:

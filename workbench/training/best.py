@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workbench.presets import ANSWERED
-from workbench.runs import greater_is_better
+from workbench.runs import full_name, greater_is_better
 from workbench.session import TrainingSettings
 from workbench.training.errors import TrainingError
+from workbench.training.figures import not_given
 
 
 class Best:
@@ -23,8 +23,7 @@ class Best:
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
-        name = settings.metric_for_best_model
-        self.metric = name if name.startswith("eval_") else f"eval_{name}"
+        self.metric = full_name(settings.metric_for_best_model)
         self.greater = greater_is_better(self.metric)
         self.settings = settings
         self.step, self.value, self.worse = -1, math.nan, 0
@@ -64,13 +63,7 @@ class Best:
         """Raise TrainingError where the metric that is to decide is not among the figures."""
         chosen = self.metric != "eval_loss" or self.settings.early_stopping_patience
         if chosen and self.metric not in figures:
-            there = ", ".join(sorted(figures)) or "none"
-            answers = self.settings.task in (*ANSWERED, "auto") and not self.settings.metric_rows
-            hint = ", or set training.metric_rows" if answers else ""
-            raise TrainingError(
-                f"training.metric_for_best_model is {self.metric}, which no evaluation of this run "
-                f"gives (it gives: {there}); set it to one of them{hint}."
-            )
+            raise TrainingError(not_given(self.settings, self.metric, tuple(sorted(figures))))
 
     @property
     def no_gain(self) -> str:

@@ -29,6 +29,7 @@ class Examples:
     input_ids: list["array[int]"] = field(default_factory=list)  # 4 bytes a token
     trained: list["array[int]"] = field(default_factory=list)
     left_out: int = 0  # rows of which nothing is left to learn within max_length
+    silent: int = 0  # of these: with nothing to learn at whatever length
     cut: int = 0  # rows that end before their answer does
     tokens: int = 0
 
@@ -106,6 +107,7 @@ def prepare_examples(
             raise TrainingError(f"Row {number + 1} of the dataset: {error} {ADVICE}") from error
         kept = [one for one in made if not one.answer_lost]
         examples.left_out += not kept
+        examples.silent += bool(made) and not kept and not any(one.cut for one in made)
         examples.cut += any(one.cut for one in kept)
         examples.tokens += sum(len(one.input_ids) for one in kept)
         found[index] = [(array("i", one.input_ids), stretches(one.labels)) for one in kept]

@@ -14,6 +14,7 @@ from workbench.inference.model import model_config, number_format
 from workbench.protocol import Choice
 from workbench.session import Session
 from workbench.training.choices import Facts, Fits, resolve
+from workbench.training.figures import check_metric
 from workbench.training.labels import settle
 from workbench.training.tasks import head_of, task_of
 
@@ -53,6 +54,7 @@ def settled(
 
         session, more = settle(session, data, config, pause)
         choices += more
+    check_metric(session)
     head = head_of(session.training.task, config, session.training)
     return Settled(session, head, choices, config)
 

@@ -26,6 +26,7 @@ from workbench.training.examples import choose_rows, read
 
 MANY = 100  # different labels from which on it is asked whether they are labels
 FEWEST = 5  # rows a label, on average, below which they are none
+LARGEST = 1e18  # a number to learn: of a larger one the squared error is none in float32
 SHOWN = 6  # labels named in an error
 LABEL_ROLES = ("label", "completion", "output", "target")  # by format
 Pause = Callable[[int], None]
@@ -108,6 +109,8 @@ def number(raw: Any) -> float:
         raise PromptError(
             f'A number is expected for regression, and this is "{one_line(text_of(raw), 40)}".'
         )
+    if abs(found) > LARGEST:
+        raise PromptError(f'"{one_line(text_of(raw), 40)}" is too large a number to learn from.')
     return found
 
 

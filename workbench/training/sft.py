@@ -78,6 +78,12 @@ def prepare(recipe: Recipe) -> tuple[Examples, Examples]:
 
     examples = prepare_examples(data.train, chosen, encoder, pause=pause)
     if not len(examples):
+        if examples.silent == len(chosen):
+            raise TrainingError(
+                f"None of {len(chosen):,} rows has an answer to learn: the loss is on what the "
+                "assistant says, and it says nothing in them; correct the rows or the columns in "
+                "dataset.mapping."
+            )
         raise TrainingError(
             f"Of all {len(chosen)} rows nothing is left to learn within {longest} tokens; "
             "raise training.max_length or shorten the prompt."

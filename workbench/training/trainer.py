@@ -99,7 +99,7 @@ class Watched(Trainer):
         loss, gradient = torch.isfinite(numbers.detach()).tolist()
         if not (loss and gradient):
             what = "gradient is" if loss else "loss is"
-            raise BrokenNumbersError(what, self.state.global_step)
+            raise BrokenNumbersError(what, self.state.global_step, bool(self.recorder.saved))
         return norm
 
     @override
@@ -145,16 +145,17 @@ class Watched(Trainer):
         if step in self.recorder.saved:
             return
         if has_broken_weights(self.loaded.model):
-            raise BrokenNumbersError("weights are", step)
+            raise BrokenNumbersError("weights are", step, bool(self.recorder.saved))
         folder = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
         save: Callable[[], None] = lambda: Trainer._save_checkpoint(self, model, trial)  # noqa: E731
         try:
             self.recorder.paused_while(save, "saving")
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
+            again = "resume the run" if self.recorder.saved else "start the run again"
             raise TrainingError(
                 f"The checkpoint of step {step} cannot be written to {folder.parent} "
-                f"({reason(error)}); make room, then resume the run from its last checkpoint."
+                f"({reason(error)}); make room, then {again}."
             ) from error
 
     def save_now(self) -> None:
