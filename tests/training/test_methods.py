@@ -14,6 +14,7 @@ from tests.training.plain import plain_losses
 from tests.translating import load_pairs_model
 from tests.work import Listener, fine_tune, lines, load_tiny, nobody_listens, rows, session
 from workbench import runs
+from workbench.inference.adapters import misfit
 from workbench.inference.errors import ModelError
 from workbench.inference.fingerprints import fingerprint
 from workbench.inference.generation import generate
@@ -260,10 +261,21 @@ def test_an_adapter_of_another_model_is_refused_and_leaves_the_model_as_it_was(
         before = logits(tiny, "base")
         if method == "prompt_tuning":  # of the same width, it fits
             continue
-        with pytest.raises(ModelError, match=r"does not fit tiny|of the kind qwen3"):
+        others = r"does not fit tiny \((its layers are others, model\.|it has 4 layers, not 2)"
+        said = "of the kind qwen3" if method == "full" else others
+        with pytest.raises(ModelError, match=said):
             tiny.load_tuned(str(tmp_path / method), tmp_path)
         assert not tiny.has_tuned
         assert torch.equal(logits(tiny, "base"), before)
+
+
+def test_why_an_adapter_does_not_fit_is_said_in_our_words() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.nn.Linear(2, 3).load_state_dict(torch.nn.Linear(4, 3).state_dict())
+    assert misfit(caught.value) == "weight is of size 3 x 4 in it and 3 x 2 over this model"
+    missing = ValueError("Target modules {'v', 'q.a'} not found in the base model. Please check …")
+    assert misfit(missing) == "this model has no layers named q.a, v"
+    assert misfit(ValueError("torn.\nand more")) == "torn"
 
 
 def test_adapters_that_cannot_be_read_say_why(tiny: LoadedModel, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Knows folders; knows nothing of models in memory.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,3 +99,29 @@ def tensor_names(path: Path) -> frozenset[str]:
             return frozenset(file.keys())
     except Exception as error:  # torn or foreign
         raise ModelError(f"{path} cannot be read ({reason(error)}); use another.") from error
+
+
+SIZE = r"Size\(\[([\d, ]*)\]\)"
+SIZES = re.compile(rf"size mismatch for (\S+): .*?{SIZE}.*?{SIZE}", re.DOTALL)
+MISSING = re.compile(r"Target modules (.+?) not found in the base model")
+
+
+def misfit(error: BaseException) -> str:
+    """Why an adapter cannot be laid over a model, of what peft or torch says of it."""
+    text = str(error)
+    if found := SIZES.search(text):
+        name, theirs, mine = found.groups()
+        return f"{bare(name)} is of size {across(theirs)} in it and {across(mine)} over this model"
+    if found := MISSING.search(text):
+        names = ", ".join(sorted(set(re.findall(r"[\w.]+", found[1]))))
+        return f"this model has no layers named {names[:120]}"
+    return reason(error)
+
+
+def bare(name: str) -> str:
+    """A weight's name without what peft puts before and into it."""
+    return name.removeprefix("base_model.model.").replace(".default", "")
+
+
+def across(sizes: str) -> str:
+    return sizes.replace(", ", " x ")
