@@ -37,6 +37,10 @@ def test_a_plan_is_told_and_nothing_is_begun(forked: Run, session: Session, tmp_
         (["--set", "training.masking=3"], "it is a table"),
         (["--resume", "x", "--preset", "quick"], "A run goes on as it began"),
         (["--set", "training.method=qlora", "--in-process"], "training.method lora"),
+        (
+            ["--set", "training.metric_for_best_model=f1", "--in-process"],
+            "eval_f1, which no evaluation of this run gives (it gives eval_loss)",
+        ),
     ],
 )
 def test_what_cannot_be_set_or_begin_is_one_sentence(
@@ -46,6 +50,15 @@ def test_what_cannot_be_set_or_begin_is_one_sentence(
     assert said in done.stderr.splitlines()[-1]
     assert done.stdout == ""
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_name_that_is_taken_is_said_before_anything_is_loaded(
+    forked: Run, session: Session, tmp_path: Path
+) -> None:
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    done = forked("train", "tiny", "--name", "one", "--in-process", check=1)
+    said = "workbench: There is already a run one; choose another name."
+    assert done.stderr.splitlines() == [said]
 
 
 def test_what_is_set_is_the_run_s_and_not_the_file_s(

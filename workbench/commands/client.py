@@ -1,12 +1,14 @@
 """A command's conversation with the Worker: ask, and hear what comes until it is over."""
 
+import os
 import queue
 import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -132,8 +134,6 @@ def connected(session: Path, in_process: bool) -> Iterator[Client]:
 
 def own_output(log: Path) -> Any:
     """Keep stdout and stderr for the command's own words; what libraries print goes to the log."""
-    import os
-
     from workbench.worker.output import flush, redirect
 
     flush()
@@ -141,7 +141,23 @@ def own_output(log: Path) -> Any:
     err = os.fdopen(os.dup(2), "w", encoding="utf-8")
     redirect(log)
     sys.stdout, sys.stderr = out, err
+    warnings.showwarning = warn
     return out
+
+
+def warn(  # noqa: PLR0917  (as Python calls it)
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """A warning of a library goes where its output goes, not among the command's own words."""
+    del file
+    text = warnings.formatwarning(message, category, filename, lineno, line)
+    with suppress(OSError):
+        os.write(2, text.encode(errors="replace"))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from workbench.commands.starting import find_session
 from workbench.named import assign
 from workbench.protocol import (
     AnyEvent,
+    Cancel,
     Done,
     Failed,
     HostLost,
@@ -60,7 +61,7 @@ class Report:
         if not self.run or runs.last_checkpoint(Path(self.run)) is None:
             return "There is no checkpoint yet: start the run again."
         name = one_line(Path(self.run).name)
-        return f"Go on from the last checkpoint with: workbench train SESSION --resume {name}"
+        return f"Go on from a checkpoint with: workbench train SESSION --resume {name}"
 
     def say(self, line: dict[str, Any]) -> None:
         if self.as_json:
@@ -83,7 +84,8 @@ class Report:
                 print(one_line(words, 300), file=sys.stderr, flush=True)
 
 
-ENDS = ("started", "resumed", "finished", "stopped", "failed", "checkpoint")  # said elsewhere
+# Said elsewhere.
+ENDS = ("started", "resumed", "finished", "stopped", "failed", "broken_numbers", "checkpoint")
 
 
 def happened(kind: str, line: dict[str, Any]) -> str:
@@ -160,7 +162,7 @@ def train(
     as_json: bool,
 ) -> int:
     """Say what the run will take, start it, and follow it. Returns 0 when it finished or was
-    stopped, 1 when it failed or cannot begin."""
+    stopped, 1 when it failed or cannot begin, 130 when it was given up before it began."""
     path, _ = find_session(word)
     session = changed(sessions.load(path), preset, assignments)
     if detach and in_process:
@@ -172,6 +174,8 @@ def train(
         )
     if resume or name:
         runs.check_name(resume or name)  # before a worker is started
+    if name and (sessions.workspace(path) / "runs" / name).exists():
+        raise runs.RunError(f"There is already a run {name}; choose another name.")
     request = StartTraining(
         session=session,
         session_path=str(path.absolute()),
@@ -179,17 +183,27 @@ def train(
         run=resume or name,
         resume=bool(resume),
     )
-    with connected(path, in_process) as client, progress() as show:
-        report = Report(as_json, time.time() if resume else 0.0)
-        if not resume:
-            plan = plan_of(client, session, path, show)
-            if only_plan:
-                return tell_plan(plan, as_json)
-            if plan.problem:
-                raise RefusedError(plan.problem)
-            report.say({"event": "plan", **msgspec.to_builtins(plan)})
-            print("\n".join(plan_lines(plan)), file=sys.stderr, flush=True)
-        return run(client, request, report, show, detach=detach)
+    report = Report(as_json, time.time() if resume else 0.0)
+    try:
+        with connected(path, in_process) as client, progress() as show:
+            if not resume:
+                plan = plan_of(client, session, path, show)
+                if only_plan:
+                    return tell_plan(plan, as_json)
+                if plan.problem:
+                    raise RefusedError(plan.problem)
+                report.say({"event": "plan", **msgspec.to_builtins(plan)})
+                print("\n".join(plan_lines(plan)), file=sys.stderr, flush=True)
+            return run(client, request, report, show, detach=detach)
+    except KeyboardInterrupt:
+        if report.run:
+            raise
+        return given_up()
+
+
+def given_up() -> int:
+    print("Given up before a run began.", file=sys.stderr, flush=True)
+    return 130
 
 
 def tell_plan(plan: Plan, as_json: bool) -> int:
@@ -213,7 +227,11 @@ def run(client: Client, request: StartTraining, report: Report, show: Any, *, de
             raise KeyboardInterrupt
         stopping = True
         client.link.send(StopTraining())
-        print("Stopping after this step, with a checkpoint …", file=sys.stderr)
+        if report.run:
+            print("Stopping after this step, with a checkpoint …", file=sys.stderr)
+        else:
+            client.link.send(Cancel(target=id))
+            print("Stopping before the run begins …", file=sys.stderr)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
@@ -247,15 +265,13 @@ def follow(event: AnyEvent, id: int, report: Report) -> int | None:
             if run.state == "failed":
                 print(f"workbench: {one_line(run.message)}", file=sys.stderr)
                 return 1
-            print(
-                f"{run.state} at step {run.step}/{run.total_steps} after {duration(seconds)}",
-                file=sys.stderr,
-            )
+            where = f"at step {run.step}/{run.total_steps} after {duration(seconds)}"
+            print(f"{run.state} {where if run.step else 'before the first step'}", file=sys.stderr)
             return 0
         case Failed(request=request, message=message) if request == id:
             raise RefusedError(message)
         case Done(request=request) if request == id:
-            return 0
+            return 0 if report.run else given_up()
         case HostLost(message=message):
             raise RefusedError(f"{message} {report.how_to_go_on()}")
     return None
