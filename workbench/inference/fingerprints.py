@@ -11,8 +11,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from workbench.inference.loaded import LoadedModel, is_new
+from workbench.inference.loaded import LoadedModel
 from workbench.inference.moved import State, state_of
+from workbench.inference.wrapping import is_new
 from workbench.protocol import Weights
 
 KNOWN: WeakKeyDictionary[Any, tuple[State, str]] = WeakKeyDictionary()

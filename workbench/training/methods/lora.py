@@ -8,7 +8,8 @@ from peft import LoraConfig, TaskType, get_peft_model
 from torch import nn
 
 from workbench.inference.errors import reason
-from workbench.inference.loaded import LoadedModel, prepared
+from workbench.inference.loaded import LoadedModel
+from workbench.inference.wrapping import prepared
 from workbench.session import Session, TrainingSettings
 from workbench.training.errors import TrainingError
 from workbench.training.methods.laid import Laid

@@ -12,8 +12,9 @@ from peft import PrefixTuningConfig, PromptTuningConfig, TaskType, get_peft_mode
 
 from workbench.data.templates import fixed_text
 from workbench.inference.errors import reason
-from workbench.inference.loaded import LoadedModel, prepared
+from workbench.inference.loaded import LoadedModel
 from workbench.inference.opening import Layers, keys_and_values, seen
+from workbench.inference.wrapping import prepared
 from workbench.session import Prompt, Session, TrainingSettings
 from workbench.training.errors import TrainingError
 from workbench.training.methods.laid import Laid
