@@ -12,6 +12,7 @@ from workbench import session as sessions
 from workbench.commands.client import Client, connected, progress
 from workbench.commands.starting import find_session
 from workbench.protocol import (
+    AnyEvent,
     DatasetIndexed,
     DatasetOpened,
     Generate,
@@ -88,69 +89,81 @@ def generate(
     """Stream the answer to stdout; the figures go to stderr, or with it as JSON."""
     path, _ = find_session(word)
     session = choose_adapter(choose_prompt(sessions.load(path), prompt), adapter)
-    folder = sessions.workspace(path)
     number = session.layout.row + 1 if row is None else row  # counted from 1, as on the screen
     wanted = BOTH if weights == "both" else (cast(Weights, weights),)
     answers: list[dict[str, Any]] = []
     problem = ""
     with connected(path, in_process) as client, progress() as show:
-        found = read_row(client, session, folder, number - 1)
-        prompt_used = session.prompt()
-        settings = session.generation_of(prompt_used)
-        if samples:
-            settings = replace(settings, num_return_sequences=samples, do_sample=samples > 1)
-        request = Generate(
-            model=session.model_of(prompt_used),
-            folder=str(folder),
-            prompt=prompt_used,
-            values=found.values,
-            generation=settings,
-            weights=wanted,
-            dataset=session.dataset,
-            number=found.number,
-            session_path=str(path.absolute()),
-            labels=session.evaluation.labels,
-            alternatives=alternatives if as_json else 0,
-        )
+        found = read_row(client, session, sessions.workspace(path), number - 1)
+        request = asked(session, path, found, wanted, samples)
+        request = replace(request, alternatives=alternatives if as_json else 0)
         tokens: dict[tuple[Weights, int], list[Any]] = {}
         for event in client.ask(request):
             show(event)
             if isinstance(event, Tokens):
                 tokens.setdefault((event.weights, event.sample), []).extend(event.tokens)
             if isinstance(event, GenerationFinished):
-                answer = {"row": number, **msgspec.to_builtins(event)}
-                if came := tokens.get((event.weights, event.sample)):
-                    answer["detail"] = [told(one) for one in came]
-                answers.append(answer)
+                came = tokens.get((event.weights, event.sample), [])
+                answers.append(answer_of(event, number, came))
                 problem = problem or event.problem
-            if as_json:
-                continue
-            if isinstance(event, GenerationStarted) and (
-                len(wanted) > 1 or event.step >= 0 or event.samples > 1
-            ):
-                step = f", step {event.step}" if event.step >= 0 else ""
-                step += f", seed {event.seed}" if event.samples > 1 else ""
-                print(f"[{event.weights}{step}]", file=sys.stderr, flush=True)
-            elif isinstance(event, Tokens):
-                # To a terminal literally; into a file or a pipe as the model wrote it.
-                print(
-                    literal(event.text) if sys.stdout.isatty() else event.text, end="", flush=True
-                )
-            elif isinstance(event, GenerationFinished):
-                print(flush=True)
-                print(
-                    f"{event.tokens} tokens, first after {event.seconds_to_first:.2f} s, "
-                    f"{event.tokens_per_second:.1f} tokens/s, {event.reason}",
-                    file=sys.stderr,
-                )
+            if not as_json:
+                print_event(event, several=len(wanted) > 1)
     if as_json:
-        for answer in answers:
-            del answer["request"]
-            answer.pop("type", None)
         print(json.dumps({"prompt": session.prompt().name, "answers": answers}))
     if problem:
         print(literal(problem), file=sys.stderr)
     return 1 if problem else 0
+
+
+def asked(
+    session: Session, path: Path, row: Row, weights: tuple[Weights, ...], samples: int
+) -> Generate:
+    """The request for answers to the prompt in use; `samples` 0: as many as the session says."""
+    prompt = session.prompt()
+    settings = session.generation_of(prompt)
+    if samples:
+        settings = replace(settings, num_return_sequences=samples, do_sample=samples > 1)
+    return Generate(
+        model=session.model_of(prompt),
+        folder=str(sessions.workspace(path)),
+        prompt=prompt,
+        values=row.values,
+        generation=settings,
+        weights=weights,
+        dataset=session.dataset,
+        number=row.number,
+        session_path=str(path.absolute()),
+        labels=session.evaluation.labels,
+    )
+
+
+def answer_of(event: GenerationFinished, row: int, tokens: list[Token]) -> dict[str, Any]:
+    """An answer as JSON, with its tokens where they came in detail."""
+    answer = {"row": row, **msgspec.to_builtins(event)}
+    if tokens:
+        answer["detail"] = [told(one) for one in tokens]
+    del answer["request"]
+    answer.pop("type", None)
+    return answer
+
+
+def print_event(event: AnyEvent, *, several: bool) -> None:
+    """The answer to stdout as it comes, its figures to stderr; with `several` whose it is."""
+    if isinstance(event, GenerationStarted):
+        if several or event.step >= 0 or event.samples > 1:
+            step = f", step {event.step}" if event.step >= 0 else ""
+            step += f", seed {event.seed}" if event.samples > 1 else ""
+            print(f"[{event.weights}{step}]", file=sys.stderr, flush=True)
+    elif isinstance(event, Tokens):
+        # To a terminal literally; into a file or a pipe as the model wrote it.
+        print(literal(event.text) if sys.stdout.isatty() else event.text, end="", flush=True)
+    elif isinstance(event, GenerationFinished):
+        print(flush=True)
+        print(
+            f"{event.tokens} tokens, first after {event.seconds_to_first:.2f} s, "
+            f"{event.tokens_per_second:.1f} tokens/s, {event.reason}",
+            file=sys.stderr,
+        )
 
 
 def told(token: Token) -> dict[str, Any]:

@@ -64,26 +64,16 @@ def divide(
     out = used & unwanted(table, settings, stopped, report, notes)
     used &= ~out
     apart = used & False
-    evaluation, measured, words = scans.places(apart), None, ""
+    measured: Table | None
     if other:
-        measured = table if other == settings.split else whole(source, other, stopped, report)
-        same = ": the rows trained on, so the measure flatters" if measured is table else ""
-        words = f"split {other}{same}"
-        evaluation = scans.places(used)
-        if measured is not table:
-            compatible(source, settings.split, other)
-            evaluation = scans.places(to_measure(measured, settings, other, stopped, report))
-    elif settings.evaluation_count or settings.evaluation_share:
-        apart = holdout.hold_out(table, settings, used, stopped, report)
+        measured, evaluation, words = of_its_own(
+            source, settings, other, used, stopped=stopped, report=report
+        )
+    else:
+        apart = apart_from(table, settings, used, notes=notes, stopped=stopped, report=report)
         evaluation = scans.places(apart)
-        if len(evaluation):
-            measured, words = table, in_words(settings, len(evaluation))
-        elif settings.group_by and scans.places(used).size > 1:
-            notes.append(
-                f"No row is held out: all rows to use have the same {settings.group_by}, and equal "
-                "values stay on one side; group by another column, or set dataset.group_by to "
-                '"".'
-            )
+        measured = table if len(evaluation) else None
+        words = in_words(settings, len(evaluation)) if len(evaluation) else ""
     train = used & ~apart
     if "overlap" in settings.leave_out and measured is not None and other != settings.split:
         from workbench.data import problems
@@ -107,6 +97,51 @@ def divide(
         notes=notes,
         settings=settings,
     )
+
+
+def of_its_own(
+    source: "Source",
+    settings: DatasetSettings,
+    other: str,
+    used: "Array",
+    *,
+    stopped: threading.Event,
+    report: Report,
+) -> tuple[Table, "Array", str]:
+    """The table of a split to measure on, its rows that are measured, and what to say of it; of the
+    split that is trained on, those `used` there.
+
+    Raises:
+        SourceError: where it lacks a column, or has no row to measure.
+    """
+    if other == settings.split:
+        words = f"split {other}: the rows trained on, so the measure flatters"
+        return source.table(other), scans.places(used), words
+    measured = whole(source, other, stopped, report)
+    compatible(source, settings.split, other)
+    rows = scans.places(to_measure(measured, settings, other, stopped, report))
+    return measured, rows, f"split {other}"
+
+
+def apart_from(
+    table: Table,
+    settings: DatasetSettings,
+    used: "Array",
+    *,
+    notes: list[str],
+    stopped: threading.Event,
+    report: Report,
+) -> "Array":
+    """For each row whether it is held out of those `used`; `notes` says where none can be."""
+    if not (settings.evaluation_count or settings.evaluation_share):
+        return used & False
+    apart = holdout.hold_out(table, settings, used, stopped, report)
+    if not apart.any() and settings.group_by and used.sum() > 1:
+        notes.append(
+            f"No row is held out: all rows to use have the same {settings.group_by}, and equal "
+            'values stay on one side; group by another column, or set dataset.group_by to "".'
+        )
+    return apart
 
 
 def whole(source: "Source", split: str, stopped: threading.Event, report: Report) -> Table:

@@ -6,17 +6,19 @@ Knows rows, answerers, metrics and the store; knows nothing of the Worker or the
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from workbench.data.prompting import PromptError
 from workbench.data.wordings import in_use
 from workbench.inference.answering import Answerer
-from workbench.measuring.answering import Measuring, answer_all, grade_all
+from workbench.measuring.answering import Measuring, answer_all, grade_all, score_all
 from workbench.measuring.metrics import Calibration, Metric, choose_metrics, confusion
 from workbench.measuring.metrics import check as check_metrics
 from workbench.measuring.metrics import figure as figure_of
+from workbench.measuring.metrics.judged import reward_model_of
 from workbench.measuring.overlap import examples_overlap
 from workbench.measuring.questions import (
     UNEXPECTED,
@@ -33,6 +35,9 @@ from workbench.measuring.store import About, Results
 from workbench.measuring.task import Listener, Task
 from workbench.protocol import Evaluated, Values
 from workbench.session import Prompt
+
+if TYPE_CHECKING:
+    from workbench.inference.scorer import Scorer
 
 __all__ = ["Listener", "Task", "evaluate"]
 
@@ -61,10 +66,56 @@ def evaluate(
         ResultsError: when nothing can be kept.
     """
     begun = time.monotonic()
-    check_metrics(task.evaluation, [column.name for column in task.rows.table.columns], task.folder)
-    wanted = set(task.evaluation.metrics)
-    needs_expected = not (wanted and wanted <= UNEXPECTED)
-    if needs_expected:
+    scorer = scorer_for(task)  # what is wrong with it is said before a row is asked
+    plan = planned(answerer, task, rows_to_ask(answerer, task, listener))
+    task, labels = plan.task, plan.labels
+    id = results.begin(
+        task.session_path,
+        task.model,
+        about(task, answerer, plan.metrics, labels, len(plan.asked)),
+        same_as(task, answerer, plan.asked),
+        fresh=task.fresh,
+    )
+    state = Measuring(id, results, plan.metrics, plan.asked, listener)
+    try:
+        answer_all(answerer, state, task, labels, plan.chooses)
+        if judge and any(metric.needs == "grade" for metric in plan.metrics):
+            grade_all(judge(), state, task)
+        if scorer is not None:
+            score_all(scorer, state, task)
+    finally:
+        state.flush()
+        for metric in plan.metrics:
+            metric.close()
+    made = summary(state, task, answerer, labels, time.monotonic() - begun)
+    made = msgspec.structs.replace(made, left_out=plan.left_out, split=task.split)
+    if state.replies:  # what was stopped before its first answer has no figure
+        results.finish(id, made, complete=not listener.stopped.is_set())
+    return made
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of which rows; `left_out` are those that do not fit. `task` with what is to be
+    noted of them."""
+
+    task: Task
+    asked: list[Asked]
+    left_out: int
+    labels: list[str]
+    chooses: bool  # among the labels, by their probability
+    metrics: list[Metric]
+
+
+def rows_to_ask(answerer: Answerer, task: Task, listener: Listener) -> list[Asked]:
+    """The rows that are measured.
+
+    Raises:
+        PromptError: where there are none, or no right answers though a metric takes them.
+    """
+    columns = [column.name for column in task.rows.table.columns]
+    check_metrics(task.evaluation, columns, task.folder)
+    if needs_expected(task):
         check_completion(task.prompt, task.found)
     asked = ask(
         answerer,
@@ -74,22 +125,36 @@ def evaluate(
         count=task.count or task.evaluation.rows,
         shots=task.shots,
         same_table=task.same_table,
-        needs_expected=needs_expected,
+        needs_expected=needs_expected(task),
         report=listener.report,
         stopped=listener.stopped,
     )
     if not asked and not listener.stopped.is_set():
         raise PromptError("There are no rows to measure on; choose another evaluation split.")
+    return asked
+
+
+def needs_expected(task: Task) -> bool:
+    """Whether the rows have to say the right answer."""
+    wanted = set(task.evaluation.metrics)
+    return not (wanted and wanted <= UNEXPECTED)
+
+
+def planned(answerer: Answerer, task: Task, asked: list[Asked]) -> Plan:
+    """How these rows are measured.
+
+    Raises:
+        PromptError: where none fits, or labels are to be chosen among and there are none.
+    """
     prompt = in_use(task.found, task.prompt)
     problem = problem_of(answerer)
     labels: list[str] = []  # a number is none of some, and neither are several labels
     if problem == "single_label":
         labels = find_labels(answerer, prompt, asked, task.evaluation)
     notes = missing_values(prompt, asked)
-    if needs_expected and asked:
+    if needs_expected(task) and asked:
         asked, lacking = with_answers(asked, labels)
         notes += lacking
-    task = replace(task, notes=[*task.notes, *notes])
     if task.evaluation.answer == "choose" and not labels:
         raise PromptError(
             "There are no labels to choose among; set evaluation.labels, or evaluation.answer "
@@ -98,29 +163,30 @@ def evaluate(
     chooses = bool(labels) and task.evaluation.answer != "write" and answerer.scores
     fitting = those_that_fit(answerer, prompt, asked, labels if chooses else [], task)
     expected = [one.expected for one in fitting]
-    metrics = choose_metrics(task.evaluation, labels, expected, task.folder, problem)
-    id = results.begin(
-        task.session_path,
-        task.model,
-        about(task, answerer, metrics, labels, len(fitting)),
-        same_as(task, answerer, fitting),
-        fresh=task.fresh,
+    return Plan(
+        task=replace(task, notes=[*task.notes, *notes]),
+        asked=fitting,
+        left_out=len(asked) - len(fitting),
+        labels=labels,
+        chooses=chooses,
+        metrics=choose_metrics(task.evaluation, labels, expected, task.folder, problem),
     )
-    state = Measuring(id, results, metrics, fitting, listener)
-    try:
-        answer_all(answerer, state, task, labels, chooses)
-        if judge and any(metric.needs == "grade" for metric in metrics):
-            grade_all(judge(), state, task)
-    finally:
-        state.flush()
-        for metric in metrics:
-            metric.close()
-    made = summary(state, task, answerer, labels, time.monotonic() - begun)
-    left_out = len(asked) - len(fitting)
-    made = msgspec.structs.replace(made, left_out=left_out, split=task.split)
-    if state.replies:  # what was stopped before its first answer has no figure
-        results.finish(id, made, complete=not listener.stopped.is_set())
-    return made
+
+
+def scorer_for(task: Task) -> "Scorer | None":
+    """The reward model that scores the answers, its weights not read yet; None where no metric asks
+    for one.
+
+    Raises:
+        PromptError: where a metric asks for one, and none is named.
+        ModelError: where it cannot be had.
+    """
+    if "reward" not in task.evaluation.metrics:
+        return None
+    from workbench.inference.scorer import Scorer
+
+    name = reward_model_of(task.evaluation)
+    return Scorer(name, task.folder, task.model.device, "evaluation.reward_model")
 
 
 def those_that_fit(

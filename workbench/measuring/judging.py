@@ -5,6 +5,7 @@ Knows measured rows, judges and the store; how a judge reads and replies is `jud
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy
 
@@ -53,13 +54,7 @@ def grade_items(
     Raises:
         ModelError: when nothing can be judged.
     """
-    how = ["grade", settings.rubric, settings.lowest, settings.highest]
-    keys = [
-        key_of(
-            judge.fingerprint, Question(turns=list(item.turns)), [*how, item.answer, item.expected]
-        )
-        for item in items
-    ]
+    keys = grade_keys(judge, items, settings)
     known = {} if fresh else memory.answers(keys, Known)
     done = 0
 
@@ -73,19 +68,14 @@ def grade_items(
         if key in known:
             told(position, Grade(value=int(known[key].text), reply=known[key].text))
     left = [position for position, key in enumerate(keys) if key not in known]
+    came: dict[str, Known] = {}
     for start in range(0, len(left), CHUNK):
         if stopped.is_set():
             return
         between()
         chunk = left[start : start + CHUNK]
-        came: dict[str, Known] = {}
 
-        def on(
-            place: int,
-            given: Grade,
-            chunk: Sequence[int] = chunk,
-            came: dict[str, Known] = came,
-        ) -> None:
+        def on(place: int, given: Grade, chunk: Sequence[int] = chunk) -> None:
             if given.value is not None:
                 came[keys[chunk[place]]] = Known(text=str(given.value))
             told(chunk[place], given)
@@ -95,6 +85,18 @@ def grade_items(
         finally:
             if came:
                 memory.keep(came.items())
+            came.clear()
+
+
+def grade_keys(judge: Answerer, items: Sequence[Item], settings: JudgeSettings) -> list[str]:
+    """What the grades are kept by: the judge's weights, what it reads, and the scale."""
+    how = ["grade", settings.rubric, settings.lowest, settings.highest]
+    return [
+        key_of(
+            judge.fingerprint, Question(turns=list(item.turns)), [*how, item.answer, item.expected]
+        )
+        for item in items
+    ]
 
 
 def judge_pairs(
@@ -163,35 +165,8 @@ def preferred(
     share = numpy.array(list(values.values()), float)
     ones = numpy.ones(len(share))
     theirs, ours = numpy.stack([share, ones], 1), numpy.stack([1 - share, ones], 1)
-    gained, lost = int((share == 1).sum()), int((share == 0).sum())
     difference = paired(ours, theirs, lambda sums: sums[..., 0] / sums[..., 1], DRAWS)
-    chance = mcnemar(gained, lost)
-    said = (
-        f"{100 * float(share.mean()):.1f} % for {name_b} on {len(share):,} pairs "
-        f"({gained:,} better, {lost:,} worse, {len(share) - gained - lost:,} equal), "
-        f"{p_value(chance)}"
-    )
-    winner = name_b if gained > lost else name_a
-    verdict = (
-        f"The judge prefers {winner}: {said}."
-        if chance < 0.05
-        else (f"The judge prefers neither: {said}.")
-    )
-
-    def listed(wanted: float) -> list[Changed]:
-        return [
-            Changed(
-                number=rows[position].a.reply.number,
-                expected=cut(rows[position].a.reply.expected),
-                a=cut(rows[position].a.reply.answer),
-                b=cut(rows[position].b.reply.answer),
-                value_a=1 - value,
-                value_b=value,
-            )
-            for position, value in values.items()
-            if value == wanted
-        ][:LISTED]
-
+    chance = mcnemar(int((share == 1).sum()), int((share == 0).sum()))
     return Compared(
         a=a.id,
         b=b.id,
@@ -206,8 +181,36 @@ def preferred(
         high=difference.high,
         p_value=chance,
         test="sign test, paired bootstrap (BCa)",
-        verdict=verdict,
-        gained=listed(1.0),
-        lost=listed(0.0),
+        verdict=verdict(name_a, name_b, share, chance),
+        gained=changed(rows, values, 1.0),
+        lost=changed(rows, values, 0.0),
         notes=[*few(len(share)), *notes],
     )
+
+
+def verdict(name_a: str, name_b: str, share: "numpy.ndarray[Any, Any]", chance: float) -> str:
+    """What the preferences say; `share` is of each row 1 where b is better, 0 where a is."""
+    gained, lost = int((share == 1).sum()), int((share == 0).sum())
+    winner = name_b if gained > lost else name_a
+    return (
+        f"The judge prefers {winner if chance < 0.05 else 'neither'}: "
+        f"{100 * float(share.mean()):.1f} % for {name_b} on {len(share):,} pairs "
+        f"({gained:,} better, {lost:,} worse, {len(share) - gained - lost:,} equal), "
+        f"{p_value(chance)}."
+    )
+
+
+def changed(rows: Sequence[RowPair], values: dict[int, float], wanted: float) -> list[Changed]:
+    """The first rows with that preference."""
+    return [
+        Changed(
+            number=rows[position].a.reply.number,
+            expected=cut(rows[position].a.reply.expected),
+            a=cut(rows[position].a.reply.answer),
+            b=cut(rows[position].b.reply.answer),
+            value_a=1 - value,
+            value_b=value,
+        )
+        for position, value in values.items()
+        if value == wanted
+    ][:LISTED]
