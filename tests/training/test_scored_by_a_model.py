@@ -1,6 +1,7 @@
-"""Reinforcement by a reward model: a run of the task reward, or a folder, beside the model that is
-trained."""
+"""Reinforcement and measuring by a reward model: a run of the task reward, or a folder, beside the
+model that answers."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,28 @@ from msgspec.structs import replace
 
 from tests.tiny import make_tiny_model
 from tests.training.by_trl import preferences
+from tests.work import Listener as Hooks
 from tests.work import dataset, fine_tune, lines, nobody_listens, session
 from workbench import runs
+from workbench.data.formats import recognise_table
+from workbench.data.prompting import PromptError
+from workbench.inference.errors import ModelError
 from workbench.inference.heads import Head
+from workbench.inference.local import LocalAnswerer
 from workbench.inference.model import load_model
 from workbench.inference.scorer import Scorer
-from workbench.session import ModelSettings, Prompt, Session
+from workbench.measuring.evaluation import Listener, Task, evaluate
+from workbench.measuring.store import Results
+from workbench.session import (
+    DatasetSettings,
+    EvaluationSettings,
+    GenerationSettings,
+    ModelSettings,
+    Prompt,
+    Session,
+)
 from workbench.settings import ReinforcementSettings
-from workbench.training.batches import Batches
+from workbench.training.batches import Batches, shape
 from workbench.training.errors import TrainingError
 from workbench.training.loop import train
 
@@ -112,8 +127,6 @@ def test_the_plan_counts_the_reward_model(workspace: Path) -> None:
     batches = Batches(dataset(ROWS, HELD_OUT), workspace, nobody_listens)
     for name, there in (("lora", True), ("", False)):
         made = reinforcing(name, "one.py:score")
-        from workbench.training.batches import shape
-
         loaded = batches.laid(made, Head("causal"))
         recipe = batches.prepared(made, loaded, 4, nobody_listens)
         parts = batches.estimate(made, loaded, shape(recipe, made.training, 8)).parts
@@ -126,18 +139,74 @@ def test_the_plan_counts_the_reward_model(workspace: Path) -> None:
 
 
 def test_a_run_scored_by_a_model_is_resumed_to_the_last_bit(workspace: Path) -> None:
-    from tests.work import Listener
-
     made = reinforcing("lora", max_steps=4, evaluation_rows=0)
     whole = reinforced(workspace, "whole", made)
     loaded = load_model(TINY, workspace, nobody_listens)
-    data, stop = dataset(ROWS, HELD_OUT), Listener(stop=lambda step: step >= 2)
+    data, stop = dataset(ROWS, HELD_OUT), Hooks(stop=lambda step: step >= 2)
     part = fine_tune(loaded, workspace, "part", stop, data=data, made=made)
     last = runs.last_checkpoint(part.folder)
     assert last is not None
     again = runs.Run(part.folder)
     loaded = load_model(TINY, workspace, nobody_listens)
-    assert train(made, loaded, data, again, Listener(), last[1]) == "finished"
+    assert train(made, loaded, data, again, Hooks(), last[1]) == "finished"
     again.close()
     assert lines(again, "metrics", "reward") == lines(whole, "metrics", "reward")
     assert lines(again, "metrics", "loss") == lines(whole, "metrics", "loss")
+
+
+def test_answers_are_measured_by_a_reward_run(workspace: Path, tmp_path: Path) -> None:
+    rows = dataset(ROWS, HELD_OUT).evaluation
+    assert rows is not None
+    told = {}
+    for name in ("lora", "full"):
+        task = Task(
+            prompt=Prompt(),
+            model=TINY,
+            weights="base",
+            evaluation=EvaluationSettings(metrics=["reward"], reward_model=name),
+            generation=GenerationSettings(max_new_tokens=4),
+            found=recognise_table(rows.table, DatasetSettings(), Prompt()),
+            rows=rows,
+            dataset="made",
+            folder=workspace,
+        )
+        answerer = LocalAnswerer(load_model(TINY, workspace, nobody_listens), "base")
+        results = Results(tmp_path)
+        listener = Listener(threading.Event(), nobody_listens)
+        told[name] = made = evaluate(answerer, task, results, listener)
+        [figure] = made.metrics
+        stored = results.measurement(made.measurement).rows
+        results.close()
+        prompts = {int(n): row["prompt"] for n, row in zip(rows.numbers, HELD_OUT, strict=True)}
+        asked = [(prompts[one.reply.number], one.reply.answer) for one in stored]
+        scores = Scorer(name, workspace, "cpu", "x").scores(asked)
+        assert figure.name == "reward"
+        assert figure.value == pytest.approx(sum(scores) / 4, abs=1e-5)
+        assert figure.low <= figure.value <= figure.high
+        assert [one.scores["reward"] for one in stored] == pytest.approx(scores, abs=1e-5)
+    assert told["lora"].value != told["full"].value
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("", "The metric reward has no model"), ("nowhere", "evaluation.reward_model: there is")],
+)
+def test_a_metric_without_its_reward_model_is_refused(
+    workspace: Path, name: str, words: str
+) -> None:
+    rows = dataset(ROWS, HELD_OUT).evaluation
+    assert rows is not None
+    task = Task(
+        prompt=Prompt(),
+        model=TINY,
+        weights="base",
+        evaluation=EvaluationSettings(metrics=["reward"], reward_model=name),
+        generation=GenerationSettings(),
+        found=recognise_table(rows.table, DatasetSettings(), Prompt()),
+        rows=rows,
+        dataset="made",
+        folder=workspace,
+    )
+    answerer = LocalAnswerer(load_model(TINY, workspace, nobody_listens), "base")
+    with pytest.raises((PromptError, ModelError), match=words):
+        evaluate(answerer, task, Results(workspace), Listener(threading.Event(), nobody_listens))

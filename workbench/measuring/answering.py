@@ -3,12 +3,14 @@
 Knows replies by position; which rows there are and what comes of them is `evaluation`'s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from workbench.inference.answering import Answerer
+from workbench.data.prompting import PromptError
+from workbench.inference.answering import Answerer, Turn
 from workbench.measuring.answers import Answers, Known
 from workbench.measuring.judge import Grade
 from workbench.measuring.judging import grade_items, task_of
@@ -20,7 +22,11 @@ from workbench.measuring.store import Results, StoredRow
 from workbench.measuring.task import Listener, Task
 from workbench.session import GenerationSettings
 
+if TYPE_CHECKING:
+    from workbench.inference.scorer import Scorer
+
 KEPT_AT_ONCE = 32  # rows written to the store together
+SCORED_AT_ONCE = 64  # answers that a reward model scores between two reports
 
 
 @dataclass
@@ -130,6 +136,40 @@ def reply_of(
         problem=problem,
         cached=known.cached,
     )
+
+
+def score_all(scorer: "Scorer", state: Measuring, task: Task) -> None:
+    """Have the answers scored by a reward model, and score their rows again."""
+    there = [position for position, reply in state.replies.items() if not reply.problem]
+    start, listener = task.prompt.answer_start, state.listener
+    for at in range(0, len(there), SCORED_AT_ONCE):
+        if listener.stopped.is_set():
+            return
+        chunk = there[at : at + SCORED_AT_ONCE]
+        asked = [
+            (
+                task_of(task.prompt, task.found, state.asked[position].values),
+                start + state.replies[position].answer,
+            )
+            for position in chunk
+        ]
+        found = scored(scorer, asked, listener.between)
+        for position, (value, problem) in zip(chunk, found, strict=True):
+            reply = msgspec.structs.replace(state.replies[position], reward=value)
+            state.take(position, reply, problem)
+        listener.report("scoring answers", at + len(chunk), len(there), "rows")
+
+
+def scored(
+    scorer: "Scorer", asked: Sequence[tuple[list[Turn], str]], between: Callable[[], None]
+) -> list[tuple[float | None, str]]:
+    """The number of each answer, or why it has none."""
+    try:
+        return [(value, "") for value in scorer.scores(asked, between)]
+    except PromptError as error:  # of one of them: each by itself says which
+        if len(asked) == 1:
+            return [(None, f"The reward model cannot score it: {error}")]
+        return [one for each in asked for one in scored(scorer, [each], between)]
 
 
 def grade_all(judge: Answerer, state: Measuring, task: Task) -> None:

@@ -26,7 +26,15 @@ DECIDABLE = 6  # rows that have to change before an exact test can tell a differ
 LISTED = 200  # rows gained, and rows lost
 LONGEST = 2_000  # characters of an answer that is listed
 CLEAR = 0.1  # of a metric's scale: a row that changes less is not listed
-SCORING = ("ignore_case", "ignore_punctuation", "pattern", "json_schema", "function", "judge")
+SCORING = (
+    "ignore_case",
+    "ignore_punctuation",
+    "pattern",
+    "json_schema",
+    "function",
+    "judge",
+    "reward_model",
+)
 # Figures that are no means of the rows' values: made anew from the answers.
 OF_ALL = {
     "macro_f1",

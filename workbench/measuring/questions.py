@@ -27,7 +27,7 @@ Report = Callable[[str, float, float, str], None]
 MOST_LABELS = 20  # more distinct answers than this are no classes
 LONGEST_LABEL = 8  # tokens; characters / 4 where a server has the tokenizer
 # Metrics that look at the answer alone: no right answer need be known.
-UNEXPECTED = frozenset({"regex", "json_schema", "function", "judge"})
+UNEXPECTED = frozenset({"regex", "json_schema", "function", "judge", "reward"})
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     logprob: float | None = None
     tokens: int = 0
     grade: float | None = None  # the judge's
+    reward: float | None = None  # the reward model's
     problem: str = ""  # why there is no answer, or none that can be measured
     cached: bool = False
 

@@ -40,7 +40,7 @@ INSTEAD: dict[str, MetricName] = {
     "pearson": "mae",
     "spearman": "mae",
 }
-UNSUITED = ("perplexity", "judge")  # a search would cost a model's reading of every answer
+UNSUITED = ("perplexity", "judge", "reward")  # a search would cost a model's reading of every answer
 
 
 def deciding(wanted: str, evaluation: EvaluationSettings) -> EvaluationSettings:

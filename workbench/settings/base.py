@@ -59,6 +59,7 @@ Metric = Literal[
     "perplexity",
     "calibration",
     "judge",
+    "reward",
 ]
 
 

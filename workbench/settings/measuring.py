@@ -59,6 +59,13 @@ class EvaluationSettings(Section):
     ignore_case: Annotated[bool, Meta(description="Of exact_match and contains.")] = False
     ignore_punctuation: Annotated[bool, Meta(description="Of exact_match and contains.")] = False
     judge: JudgeSettings = JudgeSettings()
+    reward_model: Annotated[
+        str,
+        Meta(
+            description="For the metric reward: a run of the task reward, or a folder of a reward "
+            "model, that scores the answers."
+        ),
+    ] = ""
 
 
 class OptimizeSettings(Section):

@@ -10,7 +10,7 @@ from workbench.data.prompting import PromptError
 from workbench.measuring.metrics.calibration import Calibration
 from workbench.measuring.metrics.classes import Accuracy, MacroF1, Matthews
 from workbench.measuring.metrics.function import Own
-from workbench.measuring.metrics.judged import Judged
+from workbench.measuring.metrics.judged import Judged, Rewarded, reward_model_of
 from workbench.measuring.metrics.likelihood import Perplexity
 from workbench.measuring.metrics.metric import Metric
 from workbench.measuring.metrics.numbers import AbsoluteError, Pearson, RootSquaredError, Spearman
@@ -132,6 +132,9 @@ def make(  # noqa: PLR0911, PLR0912 - one case a metric
             return Calibration(Comparison(EvaluationSettings() if labels else settings).equal)
         case "judge":
             return Judged(settings.judge)
+        case "reward":
+            reward_model_of(settings)
+            return Rewarded()
 
 
 def check(settings: EvaluationSettings, columns: Sequence[str], folder: Path = Path()) -> None:

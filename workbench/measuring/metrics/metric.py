@@ -15,7 +15,7 @@ from workbench.measuring.replies import Reply
 from workbench.measuring.statistics import Array, accelerated, without_each
 from workbench.session import Metric as MetricName
 
-Need = Literal["", "labels", "confidence", "likelihood", "grade"]
+Need = Literal["", "labels", "confidence", "likelihood", "grade", "reward"]
 WORDS: dict[MetricName, str] = {  # the names of metrics for the person
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -41,6 +41,7 @@ WORDS: dict[MetricName, str] = {  # the names of metrics for the person
     "perplexity": "perplexity",
     "calibration": "calibration error",
     "judge": "judge's grade",
+    "reward": "reward model's score",
 }
 Row = tuple[Reply, float | None]  # and its value
 SHORT = 60  # characters of an answer or a pattern that a sentence can carry
