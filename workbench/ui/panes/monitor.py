@@ -129,4 +129,6 @@ class MonitorPane(Pane):
         charted = self.view == "curves" and self.curves.chart.display
         if charted and cells(line) + cells(keys) < width:
             return [spread(line, keys, width)]
+        if cells(line) > width:  # close together rather than cut off
+            line = [(text.removesuffix(" ") if ink == "quiet" else text, ink) for text, ink in line]
         return [clip(line, width)]

@@ -186,8 +186,9 @@ class TrainScreen(SettingsScreen):
         name = ".".join(self.key) if self.key else ""
         if not name:
             lines = [[("─" * width, "frame")], *self.preset_lines(width)]
+        planned = "\n".join(self.plan.advice) if self.plan else ""  # stands beside it already
         for setting, words in presets.advice_on(self.session, self.goal):
-            if not name or setting == name:
+            if setting == name or not (name or words in planned):
                 lines += wrap(f"! {words}", width, "warn")
         return lines
 

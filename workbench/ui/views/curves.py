@@ -185,8 +185,7 @@ class CurvesView(Vertical):
         ]
         if history.status.state == "finished":
             return keys
-        words = f"resumes it from step {count(history.checkpoint)}, its last checkpoint"
-        return [("ctrl+r", words), *keys[:3]]
+        return [("ctrl+r", f"resumes it from step {count(history.checkpoint)}"), *keys[:3]]
 
     def figure_lines(self, history: History, width: int) -> list[Line]:
         """Name and value in as many columns as fit; the graphics processors below."""
