@@ -40,7 +40,8 @@ INSTEAD: dict[str, MetricName] = {
     "pearson": "mae",
     "spearman": "mae",
 }
-UNSUITED = ("perplexity", "judge", "reward")  # a search would cost a model's reading of every answer
+# A search would cost a model's reading of every answer.
+UNSUITED = ("perplexity", "judge", "reward")
 
 
 def deciding(wanted: str, evaluation: EvaluationSettings) -> EvaluationSettings:
