@@ -77,7 +77,13 @@ class RunBench:
             job.tell(Done(request=job.id, cancelled=True))
             return
         session, head, choices = resolved(session, data, folder, job)
+        if job.stopped.is_set():
+            job.tell(Done(request=job.id, cancelled=True))
+            return
         loaded = worker.ready(session.model, folder, job, head)
+        if job.stopped.is_set():
+            job.tell(Done(request=job.id, cancelled=True))
+            return
         if request.resume:
             run = runs.Run(folder / "runs" / request.run)
         else:
