@@ -24,7 +24,7 @@ def count(text: str) -> int:
         argparse.ArgumentTypeError: when it is none.
     """
     if not text.isdecimal() or not 0 < int(text) < 1 << 31:
-        raise argparse.ArgumentTypeError(f"a number of rows, at least 1, not {text!r}")
+        raise argparse.ArgumentTypeError(f"a whole number, at least 1, not {text!r}")
     return int(text)
 
 
