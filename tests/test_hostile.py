@@ -70,7 +70,7 @@ def test_a_number_of_rows_that_is_none_is_refused(
 ) -> None:
     done = run(tmp_path, "eval", "tiny", "--rows", rows)
     assert done.returncode == 2
-    assert "a number of rows, at least 1" in done.stderr
+    assert "a whole number, at least 1" in done.stderr
 
 
 def test_a_number_beyond_all_bounds_is_answered(session: Session, tmp_path: Path) -> None:
