@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from tests.ejecting.cases import CHATS, SESSIONS, workspace_of_all
 from tests.exporting.made import made, metrics, trained, write_rows
@@ -18,6 +20,7 @@ from tests.work import nobody_listens
 from workbench import runs
 from workbench.ejecting.eject import Ejected, eject
 from workbench.ejecting.parts import preference
+from workbench.ejecting.parts.training import Schedule
 from workbench.exporting.errors import ExportError
 from workbench.protocol import EjectRun
 
@@ -133,6 +136,19 @@ def test_a_learning_rate_that_was_changed_is_changed_again(
     told = eject(EjectRun(folder=str(folder), run="steered"), nobody_listens)
     assert told.path is None
     assert "RATES = [[2, 0.001]]" in told.text
+
+
+def test_the_rate_of_the_step_in_which_it_changes_is_logged(tmp_path: Path) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / 10)
+    named = {"eval_steps": 0, "save_steps": 0, "last_step": 9}
+    schedule = Schedule(tmp_path / "m.jsonl", None, rates=[[0, 0.2]], rate=0.1, **named)
+    state = SimpleNamespace(global_step=0)
+    schedule.on_pre_optimizer_step(None, state, None, lr_scheduler=scheduler)
+    assert scheduler.get_last_lr() == [0.2]
+    optimizer.step()
+    scheduler.step()
+    assert scheduler.get_last_lr() == pytest.approx([0.18])
 
 
 def copied(folder: Path, name: str, to: str) -> runs.Run:

@@ -33,6 +33,7 @@ class Schedule(TrainerCallback):
             inner.base_lrs = [one * factor for one in inner.base_lrs]
             for group in inner.optimizer.param_groups:
                 group["lr"] *= factor
+            inner._last_lr = [group["lr"] for group in inner.optimizer.param_groups]
 
     def on_step_end(self, args, state, control, **_):
         last = state.global_step in (state.max_steps, self.last_step)
