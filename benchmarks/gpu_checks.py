@@ -134,7 +134,7 @@ class Checks:
         plain = self.tune(self.model("bfloat16"))
         found = self.tune(self.model("bfloat16"), activation_checkpointing=True)
         self.near("activations computed anew", found, plain, 1e-2)
-        found = self.tune(self.model("bfloat16"), torch_compile=True)
+        found = self.tune(self.model("bfloat16"), torch_compile="on")
         self.near("compiled layers", found, plain, 0.1)
 
     def resumed(self) -> None:

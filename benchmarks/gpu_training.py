@@ -127,7 +127,10 @@ def logits_at_once(most: int | None) -> Iterator[None]:
 def measure(size: str, way: Way, options: argparse.Namespace) -> Measured:
     """Train a few steps; the median step counts, and the most memory of any."""
     settings = TrainingSettings(
-        method=way.method, keep_base=False, lora_r=16, **{"packing": "on", **way.settings}
+        method=way.method,
+        keep_base=False,
+        lora_r=16,
+        **{"packing": "on", "torch_compile": "off", **way.settings},
     )
     loaded = make(size, options.device, options.dtype)
     lay(loaded, settings, Session())
@@ -213,7 +216,7 @@ def switches(method: str) -> dict[str, Way]:
         "all logits at once": Way(method, large=never),
         "activations computed anew": Way(method, {"activation_checkpointing": True}),
         "optimiser not fused": Way(method, fused_optimiser=False),
-        "compiled": Way(method, {"torch_compile": True}),
+        "compiled": Way(method, {"torch_compile": "on"}),
     }
 
 
@@ -254,7 +257,7 @@ def main() -> None:
 
 
 def kinds(compiled: bool) -> dict[str, dict[str, Any]]:
-    return {"": {}, **({", compiled": {"torch_compile": True}} if compiled else {})}
+    return {"": {}, **({", compiled": {"torch_compile": "on"}} if compiled else {})}
 
 
 if __name__ == "__main__":

@@ -172,12 +172,21 @@ def read(document: dict[str, Any]) -> Session:
         SessionError: naming the key and what was expected.
     """
     try:
-        session = msgspec.convert(document, Session)
+        session = msgspec.convert(in_todays_words(document), Session)
     except msgspec.ValidationError as error:
         raise SessionError(explain(str(error), document)) from None
     if key := infinite(document):
         raise SessionError(f"{key}: expected a finite number; it is inf.")
     return session
+
+
+def in_todays_words(document: dict[str, Any]) -> dict[str, Any]:
+    """What earlier versions wrote, as it is written now."""
+    training = document.get("training")
+    if not isinstance(training, dict) or not isinstance(training.get("torch_compile"), bool):
+        return document
+    words = "on" if training["torch_compile"] else "off"
+    return {**document, "training": {**training, "torch_compile": words}}
 
 
 def infinite(value: Any, key: str = "") -> str:

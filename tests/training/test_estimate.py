@@ -15,7 +15,11 @@ from workbench.protocol import Plan
 from workbench.session import ModelSettings, Session, TrainingSettings
 from workbench.settings import VirtualTokenSettings
 from workbench.training.activations import Batch, Living, count
+from workbench.training.batches import one_after_another
 from workbench.training.estimate import Estimate, estimate
+from workbench.training.fast_lora import fast_lora
+from workbench.training.flat import FlatCollator
+from workbench.training.flat_attention import flat, flat_logits
 from workbench.training.methods import lay
 from workbench.training.outline import outline
 from workbench.training.plan import Planner
@@ -97,6 +101,29 @@ def test_what_a_step_keeps_is_what_really_lives_at_the_end_of_the_way_forward(
         really = living.now - logits.untyped_storage().nbytes()
         hidden, _ = kept.of(taken)
         assert hidden == pytest.approx(really, rel=0.05)
+
+
+def test_a_flat_batch_keeps_what_it_really_keeps(folder: Path) -> None:
+    made = session()
+    outlined = outline(MODEL, folder, nobody_listens, Head())
+    lay(outlined, made.training, made)
+    begun, rest = list(range(5, 25)), [[one] * 20 for one in (30, 31, 32)]
+    rows = [{"input_ids": [*begun, *one], "trained": [34, 40]} for one in rest]
+    batch = one_after_another(rows, made.training)
+    assert batch == Batch(rows=3, length=20, kept=6, shared=20, flat=True)
+    kept = count(outlined, "sft", batch, False)
+    loaded = load_tiny(folder)
+    lay(loaded, made.training, made)
+    model = loaded.model.train()
+    given = FlatCollator()(rows)
+    with (
+        fast_lora(model),
+        flat(loaded.base),
+        Living([*model.parameters(), *model.buffers()]) as living,
+    ):
+        logits = flat_logits(model, given, loaded.accepts, loaded.device)
+    hidden, _ = kept.of(3)
+    assert hidden == pytest.approx(living.now - logits.untyped_storage().nbytes(), rel=0.05)
 
 
 def test_layers_that_were_not_counted_are_told_by_those_that_were(folder: Path) -> None:

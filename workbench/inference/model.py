@@ -29,6 +29,7 @@ from workbench.session import ModelSettings
 __all__ = ["LoadedModel", "ModelError", "adapter_folder", "load_model"]
 
 Report = Callable[[str, float, float, str], None]
+NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes of a weight in 4 bits, its scales quantised again
 CLASSES: dict[Kind, Any] = {
     "causal": AutoModelForCausalLM,
     "masked": AutoModelForMaskedLM,
@@ -38,11 +39,17 @@ CLASSES: dict[Kind, Any] = {
 
 
 def load_model(
-    settings: ModelSettings, folder: Path, report: Report, head: Head | None = None
+    settings: ModelSettings,
+    folder: Path,
+    report: Report,
+    head: Head | None = None,
+    *,
+    quantised: bool = False,
 ) -> LoadedModel:
     """The session's model in memory; relative names start in `folder`, the workspace.
 
-    It ends in `head`, else in the one that its checkpoint has.
+    It ends in `head`, else in the one that its checkpoint has. `quantised`: each of its weights is
+    put into 4 bits as it is read, so that they are never all there in 16.
 
     Raises:
         ModelError: when it cannot be had, read or held; the text says what to do.
@@ -59,7 +66,7 @@ def load_model(
     if head.kind == "classifier":
         label(config, head, tokenizer)
     dtype, why = number_format(settings, device, head, config)
-    check_memory(settings.name, path, device, dtype)
+    check_memory(settings.name, path, device, NF4 if quantised else dtype.itemsize)
     report(f"loading {settings.name}", 0, 0, "")
     how = {"config": config, "dtype": dtype, "trust_remote_code": settings.trust_remote_code}
 
@@ -76,7 +83,8 @@ def load_model(
                 "fetch it again or use another model."
             ) from error
 
-    loaded = LoadedModel(settings, read(), tokenizer, why, head, read)
+    loaded = LoadedModel(settings, read(quantised), tokenizer, why, head, read)
+    loaded.quantised = quantised
     if settings.adapter:
         loaded.load_tuned(settings.adapter, folder)
     return loaded
@@ -95,8 +103,8 @@ def read_weights(head: Head, path: Path, device: torch.device, how: dict[str, An
 
 
 def in_bits(device: torch.device, quantised: bool) -> dict[str, Any]:
-    """What tells transformers to keep weights in 4 bits (Dettmers et al., 2023); needs bitsandbytes
-    and a CUDA GPU."""
+    """What tells transformers to put weights into 4 bits on their device as it reads them (Dettmers
+    et al., 2023); needs bitsandbytes, and a CUDA GPU to be fast."""
     if not quantised:
         return {}
     from transformers import BitsAndBytesConfig
@@ -183,10 +191,11 @@ def label(config: Any, head: Head, tokenizer: Any = None) -> None:
     text.pad_token_id = tokenizer.pad_token_id
 
 
-def check_memory(name: str, path: Path, device: torch.device, dtype: torch.dtype) -> None:
-    """Raise ModelError where the weights cannot fit: the system would end the process instead."""
+def check_memory(name: str, path: Path, device: torch.device, width: float) -> None:
+    """Raise ModelError where weights of `width` bytes each cannot fit: the system would end the
+    process instead."""
     stored = sum(file.stat().st_size for file in path.glob("*.safetensors"))
-    needed = stored * dtype.itemsize / 2  # nearly all weights are stored as 16 bit numbers
+    needed = stored * width / 2  # nearly all weights are stored as 16 bit numbers
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
     elif device.type == "cpu":

@@ -260,9 +260,12 @@ class TrainingSettings(Section):
         Meta(description="How attention is computed."),
     ] = "auto"
     torch_compile: Annotated[
-        bool,
-        Meta(description="Compile the model first: minutes that pay off in long runs on a GPU."),
-    ] = False
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Compile the layers first: a minute or two, then faster steps in less "
+            "memory. auto: on a GPU, in runs long enough."
+        ),
+    ] = "auto"
     threads: Annotated[
         int,
         Meta(

@@ -14,27 +14,17 @@ from typing import Any
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from workbench.inference.loaded import LoadedModel
+from workbench.training.dry_step import Batch, DryStep, is_fused
+from workbench.training.fast_lora import fast_lora
 from workbench.training.methods.layers import blocks
 
+__all__ = ["Amount", "Batch", "Kept", "Living", "count"]
+
 FEW, SOME = 1, 2  # layers of which it is counted
-PREFERENCES = ("dpo", "kto", "orpo")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """`rows` of `length` tokens each, with a loss on the last `kept` of them; `answer` is the
-    length of what a model that reads and then writes has to write."""
-
-    rows: int
-    length: int
-    kept: int
-    answer: int = 0
-    whole: bool = False  # logits of every position are computed
 
 
 @dataclass(frozen=True)
@@ -93,15 +83,16 @@ def count(loaded: LoadedModel, task: str, batch: Batch, checkpointing: bool) -> 
     there = len(blocks(loaded.model))
     few, some = (min(FEW, there), min(SOME, there)) if stackable(loaded) else (there, there)
     rows = (batch.rows, 2 * batch.rows)
+    fused = is_fused(loaded, task, batch)
     found = {}
     plain = {}
     for layers in {few, some}:
         cut = shortened(loaded, layers)
         for size in rows:
             taken = replace(batch, rows=size)
-            found[size, layers] = lives(cut, loaded, task, taken, checkpointing)
+            found[size, layers] = lives(cut, loaded, task, taken, checkpointing, fused)
             if checkpointing:
-                plain[size, layers] = lives(cut, loaded, task, taken, False)[0]
+                plain[size, layers] = lives(cut, loaded, task, taken, False, fused)[0]
     hidden, logits = (
         amount({size: one[part] for size, one in found.items()}, rows, (few, some))
         for part in (0, 1)
@@ -163,8 +154,8 @@ def with_config(model: nn.Module) -> list[Any]:
 # --- one step, without numbers ---------------------------------------------------------------
 
 
-def lives(
-    model: Any, loaded: LoadedModel, task: str, batch: Batch, checkpointing: bool
+def lives(  # noqa: PLR0917
+    model: Any, loaded: LoadedModel, task: str, batch: Batch, checkpointing: bool, fused: bool
 ) -> tuple[int, int]:
     """Bytes that live at the end of the way forward but for the logits, and of these at most."""
     model = copy.deepcopy(model)
@@ -173,21 +164,20 @@ def lives(
         base.activation_checkpointing_enable({"use_reentrant": False})
         if hasattr(base, "enable_input_require_grads"):
             base.enable_input_require_grads()
-    half = loaded.dtype in (torch.bfloat16, torch.float16)
-    with FakeTensorMode():
+    with FakeTensorMode(), fast_lora(model):
         numberless(model, loaded.device)
         model.train()
-        inputs = made_up(loaded, task, batch)
-        with (
-            Living([*model.parameters(), *model.buffers()]) as living,
-            torch.autocast(loaded.device.type, torch.bfloat16, enabled=half),
-        ):
-            logits = model(**inputs).logits
-        hidden = living.now - logits.untyped_storage().nbytes()
-        given = logits.detach().requires_grad_()
-        with Living([given]) as living:
-            torch.autograd.backward(loss(loaded, given))
-        return hidden, living.most + logits.untyped_storage().nbytes()
+        step = DryStep(model, loaded, task, batch, fused)
+        known = [*model.parameters(), *model.buffers()]
+        with Living(known) as living, step.precision(), step.arranged():
+            made = step.forward()
+        size = made.untyped_storage().nbytes()
+        hidden = living.now - size
+        given = made.detach().requires_grad_()
+        with Living([*known, given]) as living, step.precision():
+            torch.autograd.backward(step.loss(given))
+        gradients = sum(one.grad.nbytes for one in model.parameters() if one.grad is not None)
+        return hidden, max(0, living.most - gradients) + size
 
 
 def numberless(model: Any, device: torch.device) -> None:
@@ -203,33 +193,6 @@ def numberless(model: Any, device: torch.device) -> None:
         for name, one in list(module._buffers.items()):
             if one is not None:
                 module._buffers[name] = torch.empty(one.shape, dtype=one.dtype, device=device)
-
-
-def made_up(loaded: LoadedModel, task: str, batch: Batch) -> dict[str, Any]:
-    """What the model is given, and the labels."""
-    rows = batch.rows * (2 if task in (*PREFERENCES, "reward") else 1)
-    device = loaded.device
-    ids = torch.zeros(rows, batch.length, dtype=torch.long, device=device)
-    given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if "position_ids" in loaded.accepts and loaded.head.kind == "causal":
-        given["position_ids"] = torch.zeros_like(ids)
-    if "use_cache" in loaded.accepts:
-        given["use_cache"] = False
-    if loaded.head.kind == "causal" and "logits_to_keep" in loaded.accepts and not batch.whole:
-        given["logits_to_keep"] = min(batch.kept + 1, batch.length)
-    if loaded.head.kind == "seq2seq":
-        answer = torch.zeros(rows, max(1, batch.answer), dtype=torch.long, device=device)
-        given["decoder_input_ids"] = answer
-    return given
-
-
-def loss(loaded: LoadedModel, logits: torch.Tensor) -> torch.Tensor:
-    """A loss as the tasks have it, in what it keeps."""
-    if loaded.head.kind == "classifier":
-        return logits.float().logsumexp(-1).sum()
-    flat = logits.float().flatten(0, 1)
-    labels = torch.zeros(flat.shape[0], dtype=torch.long, device=flat.device)
-    return functional.cross_entropy(flat, labels)
 
 
 class Living(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -3,7 +3,9 @@
 Rows are encoded as the run will encode them, or as many as tell the rest.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from workbench.inference.model import model_config
 from workbench.session import Session, TrainingSettings
 from workbench.training.activations import Batch
 from workbench.training.estimate import Counted, Estimate, estimate, millions, part
+from workbench.training.flat import common
 from workbench.training.methods import lay, reserve
 from workbench.training.outline import outline
 from workbench.training.recipe import Recipe, Work
@@ -26,7 +29,6 @@ from workbench.training.tasks import head_of, recipe_of
 
 Report = Callable[[str, float, float, str], None]
 FEW = 256  # rows that tell how long rows are, where only a batch is chosen
-PAIRS = ("dpo", "kto", "orpo", "reward")
 USED = 0.9  # of the memory that is free
 
 
@@ -95,7 +97,7 @@ class Batches:
         loaded = self.laid(session, head)
         if head.kind == "classifier":
             longest = min(session.training.max_length, loaded.context_length)
-            batch = Batch(rows, longest, longest)
+            batch = Batch(rows, longest, 0)
         else:
             batch = shape(
                 self.prepared(session, loaded, FEW, lambda *_: None), session.training, rows
@@ -104,7 +106,7 @@ class Batches:
         while batch.rows > 1 and there >= 0:
             if self.estimate(session, loaded, batch).total <= USED * there:
                 break
-            batch = Batch(batch.rows // 2, batch.length, batch.kept, batch.answer, batch.whole)
+            batch = replaced(batch, rows=batch.rows // 2)
         return batch.rows
 
 
@@ -160,24 +162,52 @@ def shape(recipe: Recipe, settings: TrainingSettings, rows: int) -> Batch:
     rows = max(1, min(rows, len(lengths)))
     top = sorted(range(len(lengths)), key=lambda one: -lengths[one])[:rows]
     longest = max((lengths[one] for one in top), default=1)
-    kept, answer, whole = longest, 0, True
-    if settings.task == "sft":
-        tails = [tail(examples[one], lengths[one]) for one in top]
-        if all(one > 0 for one in tails):
-            kept, whole = max(tails), False
-            longest = round(sum(lengths[one] for one in top) / len(top))  # no padding between them
-    if settings.task == "seq2seq":
-        found = [examples[one] for one in top]
+    found = [examples[one] for one in top] if lengths else []
+    task = settings.task
+    if task in ("classification", "reward", "masked_lm"):
+        guessed = settings.masking.mlm_probability if task == "masked_lm" else 0.0
+        return Batch(rows, longest, math.ceil(longest * guessed))
+    if task == "seq2seq":
         answer = max((len(one["target"]) for one in found), default=1)
-        longest = max((len(one["source"]) for one in found), default=1)
-    if settings.task in PAIRS:  # a row is two sequences
-        longest = -(-longest // 2)
-    if settings.task == "grpo":
-        longest += settings.reinforcement.max_completion_length
-    return Batch(rows, longest, kept, answer, whole)
+        return Batch(rows, max((len(one["source"]) for one in found), default=1), answer, answer)
+    if task == "grpo":
+        answer = settings.reinforcement.max_completion_length
+        return Batch(rows, longest + answer, answer)
+    if task in ("dpo", "kto", "orpo"):
+        each = sum(map(asked, found)) / max(1, len(found))
+        if task == "orpo":  # the prompt of the chosen answer is learnt, too
+            each += longest / 2
+        return Batch(rows, longest, max(1, min(longest, math.ceil(each))))
+    virtual = settings.method in ("prompt_tuning", "prefix_tuning")
+    if settings.packing == "off" or virtual:
+        kept = max((tail(one) for one in found), default=longest) + 1
+        return Batch(rows, longest, min(kept, longest))
+    return one_after_another(found, settings) if found else Batch(1, 1, 1)
 
 
-def tail(example: dict[str, Any], length: int) -> int:
-    """Tokens from the first with a loss to the end; 0 where the example does not say."""
-    trained = example.get("trained")
-    return length - trained[0] if trained is not None and len(trained) else 0
+def one_after_another(examples: list[dict[str, Any]], settings: TrainingSettings) -> Batch:
+    """A flat batch of them. Rows of one length stand for rows of about one length."""
+    sequences = [one for row in examples for one in row.get("sequences", (row,))]
+    shared = 0 if settings.lora_dropout else common(sequences)
+    count = len(examples)
+    tokens = sum(len(one["input_ids"]) for one in sequences) - shared * len(sequences)
+    learnt = sum(sum(one["trained"][1::2]) - sum(one["trained"][::2]) for one in sequences)
+    return Batch(
+        count,
+        math.ceil(tokens / count),
+        max(1, math.ceil(learnt / count)),
+        shared=shared,
+        flat=True,
+    )
+
+
+def asked(row: dict[str, Any]) -> float:
+    """Tokens of a sequence whose likelihood is asked for, on average of the row's."""
+    answers = [row[name] for name in ("chosen", "rejected", "answer") if name in row]
+    return sum(sum(one.mask) for one in answers) / len(answers)
+
+
+def tail(example: dict[str, Any]) -> int:
+    """Tokens from the first with a loss to the end."""
+    trained = example["trained"]
+    return len(example["input_ids"]) - (trained[0] if len(trained) else 0)

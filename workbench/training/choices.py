@@ -17,6 +17,8 @@ from workbench.protocol import Choice, FormatFound
 from workbench.session import Session, TrainingSettings
 from workbench.settings import Task
 from workbench.training.checks import check_settings
+from workbench.training.compiling import PAYS, has_compiler
+from workbench.training.steps import steps_of
 from workbench.training.tasks import task_of
 from workbench.usual import learning_rate, rows_in_memory
 
@@ -86,6 +88,8 @@ def resolve(session: Session, facts: Facts) -> Resolved:
     if not choices.settings.threads:
         choices.choose("threads", *threads(facts.device))
     batch(choices)
+    if choices.settings.torch_compile == "auto":
+        choices.choose("torch_compile", *compiling(choices))
     return Resolved(choices.session, choices.made)
 
 
@@ -149,6 +153,22 @@ def threads(device: str) -> tuple[int, str]:
         f"{what}one of {there} processors is left for the screen: with all of them busy "
         "generation fell to a tenth"
     )
+
+
+def compiling(choices: Choices) -> tuple[str, str]:
+    """Whether layers are compiled, and why."""
+    settings, facts = choices.settings, choices.facts
+    if facts.device != "cuda":
+        return "off", "it was measured to pay on NVIDIA GPUs"
+    known = settings.method in ("full", "lora", "rslora") and settings.task in PACKS
+    if not known or settings.activation_checkpointing:
+        return "off", "it was measured to pay with full and lora, for answers and running text"
+    if not has_compiler():
+        return "off", "it needs a C compiler, and there is none here"
+    steps = steps_of(settings, min(settings.rows or facts.rows, facts.rows))
+    if steps < PAYS:
+        return "off", f"compiling takes longer than it saves in {steps:,} steps"
+    return "on", f"faster steps in less memory, which pays in {steps:,} of them"
 
 
 def batch(choices: Choices) -> None:

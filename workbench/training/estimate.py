@@ -5,28 +5,30 @@ model with its method laid over it. What a step keeps is counted on a step witho
 (`activations`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import torch
 from msgspec.structs import replace
+from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from workbench.inference.loaded import LoadedModel
+from workbench.inference.model import NF4
 from workbench.protocol import MemoryPart
 from workbench.session import Session, TrainingSettings
 from workbench.training.activations import Amount, Batch, Kept, count
 from workbench.training.checks import layers_of
+from workbench.training.dry_step import is_fused, sequences
 
 STATES = {"adamw_torch_fused": 2, "adamw_torch": 2, "sgd": 0}  # numbers of a trained number
-NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes of a weight in 4 bits, its scales quantised again
-# What a process needs beside, mostly the gaps that the allocator leaves. On a CPU, of what a step
-# keeps beyond what gradients and optimiser take anyway: SmolLM2-135M with LoRA and 16, 8 and 4 rows
-# took 1,600, 783 and 424 MB where the tensors were 1,005, 507 and 258 MB; full, where gradients and
-# optimiser fill the gaps, what the tensors are. On a GPU a guess; its context is there once it is
-# used.
+# What a process needs beside, mostly the gaps that the allocator leaves. On a CPU a share of what a
+# step keeps and computes logits from, the same whatever moves: `benchmarks/memory.py` measures it,
+# with SmolLM2-135M, MiniLM and a T5. On a GPU a guess; its context is there once it is used.
 GAPS = 0.08
-GAPS_CPU = 0.6
+GAPS_CPU = 0.55
 CONTEXT = 500 << 20
 
 
@@ -50,7 +52,7 @@ def estimate(loaded: LoadedModel, session: Session, batch: Batch, kept: Kept | N
     moving = [one for one in tensors if one.requires_grad]
     base = [one for one in tensors if id(one) not in new]
     trained, size = sum(one.numel() for one in moving), sum(one.numel() for one in base)
-    parts = [weights(base, settings)]
+    parts = [weights(loaded, base, settings)]
     if new:
         added = list(new.values())
         parts.append(part("adapter", bytes_of(added), of_numbers(added)))
@@ -60,16 +62,16 @@ def estimate(loaded: LoadedModel, session: Session, batch: Batch, kept: Kept | N
     if settings.method == "full" and settings.keep_base:
         words = f"{millions(trained)} × {loaded.dtype.itemsize} bytes: the weights from before"
         parts.append(part("base copy", trained * loaded.dtype.itemsize, words))
+    kept = kept or by_rule(loaded, batch, sequences(settings.task), settings)
     parts += of_step(loaded, settings, batch, kept, gradients)
     parts.append(answers(loaded, session))
     total = sum(one.bytes for one in parts)
     if loaded.device.type == "cuda":
         parts.append(part("overhead", CONTEXT + round(total * GAPS), "the GPU's context, and gaps"))
     else:
-        step = sum(one.bytes for one in parts if one.name in ("activations", "logits"))
-        filled = sum(one.bytes for one in parts if one.name in ("gradients", "optimiser"))
-        more = max(GAPS * total, GAPS_CPU * step - filled)
-        parts.append(part("overhead", more, "gaps that the allocator leaves"))
+        step = sum(kept.of(batch.rows))
+        words = f"{GAPS_CPU:.0%} of what a step keeps: gaps that the allocator leaves"
+        parts.append(part("overhead", max(GAPS * total, GAPS_CPU * step), words))
     return Estimate(size, trained, [one for one in parts if one.bytes])
 
 
@@ -82,7 +84,7 @@ def is_new(name: str) -> bool:
     return any(one in name for one in ("lora_", "modules_to_save", "prompt_encoder"))
 
 
-def bytes_of(tensors: "list[torch.nn.Parameter]") -> int:
+def bytes_of(tensors: "Sequence[torch.Tensor]") -> int:
     return sum(one.numel() * one.element_size() for one in tensors)
 
 
@@ -101,16 +103,29 @@ def millions(number: float) -> str:
     return f"{number / 1e6:.1f} M" if number >= 1e5 else f"{number:,.0f}"
 
 
-def weights(base: "list[torch.nn.Parameter]", settings: TrainingSettings) -> MemoryPart:
+def weights(
+    loaded: LoadedModel, base: "list[torch.nn.Parameter]", settings: TrainingSettings
+) -> MemoryPart:
     if settings.method != "qlora":
         return part("weights", bytes_of(base), of_numbers(base))
-    matrices = [one for one in base if one.dim() == 2]
-    largest = max(matrices, key=torch.Tensor.numel, default=None)  # embeddings stay as they are
-    few = [one for one in matrices if largest is None or one.shape[0] != largest.shape[0]]
+    few = in_few_bits(loaded)
     bits = sum(one.numel() for one in few)
     rest = bytes_of(base) - bytes_of(few)
     words = f"{millions(bits)} × {NF4:.3f} bytes in 4 bits, the rest {rest / 1e6:,.0f} MB"
     return part("weights", bits * NF4 + rest, words)
+
+
+def in_few_bits(loaded: LoadedModel) -> "list[torch.Tensor]":
+    """The matrices that bitsandbytes puts into 4 bits: of linear layers, but for the head."""
+    model = loaded.base
+    found = {
+        id(one.weight): one.weight for one in model.modules() if isinstance(one, nn.Linear | Conv1D)
+    }
+    last = list(model.named_parameters())[-1][0].removesuffix(".weight")
+    kept = [model.get_output_embeddings(), model.get_input_embeddings()]
+    kept += [one for name, one in model.named_modules() if name == last]
+    left_out = {id(getattr(one, "weight", None)) for one in kept}
+    return [one for key, one in found.items() if key not in left_out and not one.requires_grad]
 
 
 def optimizer(moving: "list[torch.nn.Parameter]", settings: TrainingSettings) -> MemoryPart:
@@ -137,19 +152,20 @@ def of_step(
     loaded: LoadedModel,
     settings: TrainingSettings,
     batch: Batch,
-    kept: Kept | None,
+    kept: Kept,
     gradients: int,
 ) -> list[MemoryPart]:
     """What the way back needs. Without accumulation it is gone as the gradients come: then only
     what is more than they are counts."""
-    rows, length = batch.rows, batch.length
-    kept = kept or by_rule(loaded, batch, settings.activation_checkpointing)
+    rows, times = batch.rows, sequences(settings.task)
     hidden, logits = kept.of(rows)
-    each = kept.hidden.layer_row / length
-    words = f"{rows} rows × {length} tokens × {kept.layers} layers × {each / 1000:.1f} kB"
+    length = batch.length if batch.flat else batch.shared + batch.length
+    said = f"{rows} rows{' × 2 answers' if times == 2 else ''}"
+    each = kept.hidden.layer_row / (times * length)
+    words = f"{said} × {length} tokens × {kept.layers} layers × {each / 1000:.1f} kB"
     if not each:
-        each = kept.hidden.each(kept.layers) / length
-        words = f"{rows} rows × {length} tokens × {each / 1000:.1f} kB"
+        each = kept.hidden.each(kept.layers) / (times * length)
+        words = f"{said} × {length} tokens × {each / 1000:.1f} kB"
     once = kept.hidden.once(kept.layers)
     if once > hidden / 50:
         words += f" + {once / 1e6:,.0f} MB"
@@ -161,12 +177,13 @@ def of_step(
         words += ", freed as the gradients come"
     parts = [part("activations", hidden, words)]
     if logits:
-        positions = length if batch.whole else min(batch.kept + 1, length)
-        vocabulary = loaded.model.config.get_text_config().vocab_size
-        width = logits / max(1, rows * positions * vocabulary)
-        formula = f"{rows} rows × {positions} positions × {vocabulary:,} words × {width:.0f} bytes"
-        if loaded.head.kind == "classifier":
-            formula = f"{rows} rows × {loaded.head.outputs} labels"
+        formula = f"{said} × {loaded.head.outputs} labels"
+        if loaded.head.kind != "classifier":
+            vocabulary = loaded.model.config.get_text_config().vocab_size
+            width = logits / max(1, rows * times * batch.kept * vocabulary)
+            formula = f"{said} × {batch.kept} positions × {vocabulary:,} words × {width:.0f} bytes"
+            if is_fused(loaded, settings.task, batch):
+                formula = f"{said} × {batch.kept} positions, a part of them at a time"
         parts.append(part("logits", logits, formula))
     return parts
 
@@ -179,7 +196,7 @@ def head_of(loaded: LoadedModel) -> int:
     return int(head.weight.numel() * head.weight.element_size())
 
 
-def by_rule(loaded: LoadedModel, batch: Batch, checkpointing: bool) -> Kept:
+def by_rule(loaded: LoadedModel, batch: Batch, times: int, settings: TrainingSettings) -> Kept:
     """About 34 bytes a token, layer and hidden number in 16 bits (Korthikanti et al., 2022, without
     the attention's own, which sdpa does not keep), 2 with checkpointing; logits in float32."""
     config = loaded.model.config
@@ -187,9 +204,9 @@ def by_rule(loaded: LoadedModel, batch: Batch, checkpointing: bool) -> Kept:
     size = int(getattr(text, "hidden_size", 0) or getattr(text, "d_model", 0) or 1024)
     layers = layers_of(config) or 12
     half = loaded.dtype.itemsize / 2
-    each = batch.length * size * half * (2 if checkpointing else 34)
-    positions = batch.length if batch.whole else min(batch.kept + 1, batch.length)
-    words = 14 * positions * int(getattr(text, "vocab_size", 0) or 0)
+    each = times * (batch.shared + batch.length) * size * half
+    each *= 2 if settings.activation_checkpointing else 34
+    words = 14 * times * batch.kept * int(getattr(text, "vocab_size", 0) or 0)
     logits = Amount(0, 0 if loaded.head.kind == "classifier" else words, 0, 0)
     return Kept(Amount(0, 0, 0, each), logits, layers)
 
@@ -229,8 +246,9 @@ class Counted:
             seed=0,
         )
         model = loaded.settings.name, loaded.settings.revision, str(loaded.dtype)
-        lengths = batch.length, batch.kept, batch.answer, batch.whole
-        key = (*model, msgspec.json.encode(shape), *lengths)
+        lengths = batch.length, batch.kept, batch.answer, batch.shared, batch.flat
+        fused = is_fused(loaded, settings.task, batch)
+        key = (*model, msgspec.json.encode(shape), *lengths, fused)
         if key not in self.known:
             try:
                 self.known[key] = count(loaded, settings.task, batch, checkpointing)

@@ -6,11 +6,14 @@ from workbench.session import TrainingSettings
 
 
 class Forecast:
-    """By the seconds that steps, evaluations and checkpoints took in this process so far."""
+    """By the seconds that steps, evaluations and checkpoints took in this process so far; those up
+    to the first line of metrics are left out once there are others. A first step is slow: memory is
+    taken, code is compiled, and rows grouped by length begin with the longest."""
 
     def __init__(self, settings: TrainingSettings, step: int, seconds: float) -> None:
         self.settings = settings
         self.step, self.seconds = step, seconds  # at the beginning
+        self.warm = False  # step and seconds are those of the first line
         self.took: dict[str, list[float]] = defaultdict(list)
 
     def note(self, what: str, seconds: float) -> None:
@@ -23,6 +26,8 @@ class Forecast:
         if step <= self.step:
             return -1.0
         left = (total - step) * (seconds - self.seconds) / (step - self.step)
+        if not self.warm:
+            self.warm, self.step, self.seconds = True, step, seconds
         settings = self.settings
         for what, every in (("evaluating", settings.eval_steps), ("saving", settings.save_steps)):
             times = self.took.get(what)

@@ -170,7 +170,7 @@ class Loop:
         failed = ""
         try:
             trainer = self.recipe.trainer(arguments(self.recipe, self.run), recorder)
-            with arranged(self.loaded, self.settings):
+            with arranged(self.loaded, self.settings, self.note):
                 trainer.train(resume_from_checkpoint=str(self.go_on) if self.go_on else None)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory.is_out_of_memory(error):
@@ -183,6 +183,10 @@ class Loop:
         if failed:  # outside of the handler: the error holds what did not fit
             self.take_smaller(recorder, trainer, failed)
         return not failed
+
+    def note(self, problem: str) -> None:
+        """Say what is amiss, and go on."""
+        self.run.event("problem", step=self.step, message=problem)
 
     def take_smaller(self, recorder: Recorder, trainer: Watched | None, why: str) -> None:
         """Go on from the last step in smaller batches.

@@ -17,23 +17,28 @@ from workbench.inference.device import describe
 from workbench.inference.loaded import LoadedModel
 from workbench.processor import cores
 from workbench.session import Session
+from workbench.training.dry_step import Batch
 
 LAST = 20  # runs looked at
 SKIPPED = 2  # lines at the beginning of a run: caches are cold
 MOMENT = 0.15  # seconds of a measurement
-# Of what a matrix product alone reaches, a whole step's share: a guess for a first run, after which
+# Of what a matrix product alone reaches, a whole step's share. On a CPU as `benchmarks/memory.py`
+# measures it, 0.5 to 0.8; where answers are drawn, mostly that. On a GPU a guess. After a first run
 # that run's own speed is known.
-SHARE = {"cpu": 0.45}
+SHARE = 0.65
+SHARE_DRAWING = 0.2
 SHARE_GPU = 0.35
 
 
 @dataclass(frozen=True)
 class Pace:
-    """`tokens_per_second` while it trains; all of a run takes `whole` times as long as that."""
+    """`tokens_per_second` while it trains; all of a run takes `whole` times as long as that.
+    `operations` of a token, where the speed is taken from them."""
 
     tokens_per_second: float
     whole: float
     words: str
+    operations: float = 0.0
 
 
 def known(folder: Path, session: Session, loaded: LoadedModel) -> Pace | None:
@@ -93,38 +98,48 @@ def read(path: Path) -> dict[str, Any]:
 MEASURED: dict[tuple[str, torch.dtype], float] = {}
 
 
-def measured(loaded: LoadedModel, session: Session, share_kept: float) -> Pace:
-    """By the products of a token and what the device multiplies a second. `share_kept` of the
-    positions go through the language-model head."""
+def measured(loaded: LoadedModel, session: Session, batch: Batch) -> Pace:
+    """By the products of a token and what the device multiplies a second, in batches like that
+    one."""
     device, dtype = loaded.device, loaded.dtype
     key = str(device), dtype
     if key not in MEASURED:
         MEASURED[key] = flops(device, dtype)
-    share = SHARE.get(device.type, SHARE_GPU)
-    per_token = work(loaded, session, share_kept)
+    share = SHARE if device.type == "cpu" else SHARE_GPU
+    if session.training.task == "grpo":
+        share = min(share, SHARE_DRAWING)
+    per_token = work(loaded, session, batch)
     tokens = MEASURED[key] * share / per_token
     words = (
         f"{per_token / 1e9:.2f} billion products a token, and {MEASURED[key] / 1e9:,.0f} billion a "
         f"second measured now, of which a step reaches about {share:.0%}: {tokens:,.0f} tokens/s"
     )
-    return Pace(tokens, 1.1, words)
+    return Pace(tokens, 1.1, words, per_token)
 
 
-def work(loaded: LoadedModel, session: Session, share_kept: float) -> float:
-    """Floating-point operations of a token, forward and back: 2 a weight forward, as many towards
-    the inputs, and as many again for weights that move (Kaplan et al., 2020)."""
+def work(loaded: LoadedModel, session: Session, batch: Batch) -> float:
+    """Floating-point operations of a token of text, forward and back: 2 a weight forward, as many
+    towards the inputs, and as many again for weights that move (Kaplan et al., 2020). What a flat
+    batch begins with is text of each row and computed once."""
     base = loaded.base
     words = base.get_input_embeddings()
     head = base.get_output_embeddings()
     body = sum(one.numel() for one in base.parameters()) - words.weight.numel()
     if head is not None and head.weight is not words.weight:
         body -= head.weight.numel()
-    inside = body + (head.weight.numel() * share_kept if head is not None else 0)
-    times = 6 if session.training.method == "full" else 4
-    if session.training.activation_checkpointing:
+    text = batch.rows * (batch.shared + batch.length)
+    computed = batch.tokens if batch.flat else text
+    inside = body * computed / text
+    if head is not None:
+        inside += head.weight.numel() * min(text, batch.rows * batch.kept) / text
+    settings = session.training
+    times = 6 if settings.method == "full" else 4
+    if settings.activation_checkpointing:
         times += 2
-    if session.training.task in ("dpo", "kto"):
-        times += 2  # the answers of the model that it is held to
+    if settings.method != "full":  # the answers of the model that it is held to, beside each step
+        times += {"dpo": 2, "kto": 4}.get(settings.task, 0)
+    if settings.task == "kto":  # answers that belong to other prompts
+        times += 2
     return float(times * inside)
 
 

@@ -1,9 +1,9 @@
 """What a run will be, before it begins: rows, memory, steps and time. No weights are loaded."""
 
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from workbench.training.errors import StopRequested, TrainingError
 from workbench.training.estimate import Counted, Estimate
 from workbench.training.facts import Settled, settled
 from workbench.training.recipe import Recipe
+from workbench.training.steps import steps_of
 from workbench.usual import LORA_LIKE
 
 Report = Callable[[str, float, float, str], None]
@@ -73,6 +74,7 @@ class Making:
         self.settled: Settled | None = None
         self.loaded: LoadedModel | None = None
         self.recipe: Recipe | None = None
+        self.pace: pace.Pace | None = None
 
     @property
     def choices(self) -> list[Choice]:
@@ -126,8 +128,8 @@ class Making:
         there = batches.free(loaded.device)
         fits = there < 0 or estimate.total <= there
         rows = round(len(recipe.examples) * scale)
-        tokens = round(sum(recipe.examples.lengths) * scale)
-        steps = steps_of(session, rows)
+        tokens = round(text_of(recipe) * scale)
+        steps = steps_of(settings, rows)
         self.pause("measuring the machine", 0, 0)
         seconds, why = self.time(batch, tokens, rows, steps)
         status = loaded.status()
@@ -171,9 +173,11 @@ class Making:
             return -1, ""
         found = pace.known(self.batches.folder, session, self.loaded)
         if found is None:
-            share = 1.0 if batch.whole else min(1.0, (batch.kept + 1) / batch.length)
-            found = pace.measured(self.loaded, session, share)
+            found = pace.measured(self.loaded, session, batch)
+        self.pace = found
         a_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+        if settings.task == "grpo":  # a batch is answers, several to a row
+            a_step = max(1, a_step // settings.reinforcement.num_generations)
         trained = min(rows * settings.num_train_epochs, steps * a_step) * tokens / rows
         if settings.max_steps > 0:
             trained = steps * a_step * tokens / rows
@@ -280,7 +284,7 @@ class Making:
             add(
                 f"training.per_device_train_batch_size {few} with gradient_accumulation_steps "
                 f"{times} (the same steps)",
-                Batch(min(few, batch.rows), batch.length, batch.kept, batch.answer, batch.whole),
+                replaced(batch, rows=min(few, batch.rows)),
                 per_device_train_batch_size=few,
                 gradient_accumulation_steps=times,
             )
@@ -296,12 +300,11 @@ class Making:
             short = batch.length // 2
             add(
                 f"training.max_length {short}",
-                Batch(
-                    batch.rows,
-                    short,
-                    min(batch.kept, short),
-                    min(batch.answer, short),
-                    batch.whole,
+                replaced(
+                    batch,
+                    length=short,
+                    kept=min(batch.kept, short),
+                    answer=min(batch.answer, short),
                 ),
                 max_length=short,
             )
@@ -320,17 +323,14 @@ class Making:
         return self.batches.estimate(session, loaded, batch).total
 
 
-def steps_of(session: Session, rows: int) -> int:
-    """Optimiser steps, as the Trainer counts them."""
-    settings = session.training
-    if settings.max_steps > 0:
-        return settings.max_steps
-    per_step, accumulated = (
-        settings.per_device_train_batch_size,
-        settings.gradient_accumulation_steps,
-    )
-    an_epoch = max(1, math.ceil(math.ceil(rows / per_step) / accumulated))
-    return math.ceil(an_epoch * settings.num_train_epochs)
+def text_of(recipe: Recipe) -> int:
+    """Tokens of text in the examples, as a run counts them in an epoch; of answers that are still
+    to be drawn, as many as they may have."""
+    found: Any = recipe.examples
+    if recipe.settings.task != "grpo":
+        return int(found.tokens)
+    given = recipe.settings.reinforcement
+    return int(given.num_generations * (found.tokens + len(found) * given.max_completion_length))
 
 
 def size(number: float) -> str:

@@ -86,10 +86,16 @@ class Worker(Lane):
         job.tell(ModelLoaded(request=job.id, model=loaded.status()))
 
     def ready(
-        self, model: ModelSettings, folder: Path, job: Job, head: "Head | None" = None
+        self,
+        model: ModelSettings,
+        folder: Path,
+        job: Job,
+        head: "Head | None" = None,
+        *,
+        quantised: bool = False,
     ) -> "LoadedModel":
         """The model asked for, in memory: the one that is there, if it is that one and ends in
-        that head."""
+        that head. Where it has to be read, in 4 bits if that is wanted."""
         imported("workbench.inference.model", "workbench.inference.answerers")
         if self.run_status is not None:  # a run's own model answers, adapter and all
             assert self.loaded is not None
@@ -113,7 +119,7 @@ class Worker(Lane):
         from workbench.inference.model import load_model
 
         job.progress(f"Loading {model.name}")
-        self.loaded = load_model(model, folder, job.progress, head)
+        self.loaded = load_model(model, folder, job.progress, head, quantised=quantised)
         self.broadcast(ModelLoaded(model=self.loaded.status()))
         return self.loaded
 

@@ -77,10 +77,11 @@ class RunBench:
             job.tell(Done(request=job.id, cancelled=True))
             return
         session, head, choices = resolved(session, data, folder, job)
+        in_bits = session.training.method == "qlora"
         if job.stopped.is_set():
             job.tell(Done(request=job.id, cancelled=True))
             return
-        loaded = worker.ready(session.model, folder, job, head)
+        loaded = worker.ready(session.model, folder, job, head, quantised=in_bits)
         if job.stopped.is_set():
             job.tell(Done(request=job.id, cancelled=True))
             return
