@@ -135,3 +135,9 @@ def test_the_schema_describes_every_section() -> None:
     text = json.dumps(sessions.schema())
     for key in ("ModelSettings", "lora_r", "exclusiveMinimum", "additionalProperties"):
         assert key in text
+
+
+def test_what_earlier_versions_wrote_is_read() -> None:
+    for before, now in ((True, "on"), (False, "off")):
+        made = sessions.read({"version": 1, "training": {"torch_compile": before}})
+        assert made.training.torch_compile == now
