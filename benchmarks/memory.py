@@ -61,12 +61,12 @@ class Case:
 
 
 BERT: dict[str, Any] = {"per_device_train_batch_size": 16}
-FLAT: dict[str, Any] = {"per_device_train_batch_size": 8}
+FLAT: dict[str, Any] = {"per_device_train_batch_size": 4}
 PADDED: dict[str, Any] = {**FLAT, "packing": "off"}
 FULL: dict[str, Any] = {"method": "full"}
 ANEW: dict[str, Any] = {"activation_checkpointing": True}
 PAIRS: dict[str, Any] = {"per_device_train_batch_size": 4}
-FEW: dict[str, Any] = {"per_device_train_batch_size": 4}
+FEW: dict[str, Any] = {"per_device_train_batch_size": 2}
 DRAWN = {
     "task": "grpo",
     "per_device_train_batch_size": 4,
@@ -83,7 +83,7 @@ CASES: dict[str, Case] = {
     "sft, SmolLM2, LoRA, padded": Case("film-reviews", PADDED),
     "sft, SmolLM2, LoRA, flat, activations anew": Case("film-reviews", {**FLAT, **ANEW}),
     "sft, SmolLM2, LoRA, padded, activations anew": Case("film-reviews", {**PADDED, **ANEW}),
-    "sft, SmolLM2, LoRA, flat, float32": Case("film-reviews", FLAT, {"dtype": "float32"}),
+    "sft, SmolLM2, LoRA, flat, bfloat16": Case("film-reviews", FLAT, {"dtype": "bfloat16"}),
     "sft, SmolLM2, LoRA, flat, 500 tokens": Case("film-reviews", FEW, rows=2000),
     "sft, SmolLM2, full, flat": Case("film-reviews", {**FLAT, **FULL}),
     "sft, SmolLM2, full, padded": Case("film-reviews", {**PADDED, **FULL}),

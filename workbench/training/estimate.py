@@ -175,6 +175,9 @@ def of_step(
         free = max(0, min(hidden, gradients - head_of(loaded)))
         hidden -= free
         words += ", freed as the gradients come"
+    if hidden + logits < (again := twice(loaded)):
+        hidden = again - logits
+        words = "the words' gradient once more: it comes from the head and from the input"
     parts = [part("activations", hidden, words)]
     if logits:
         formula = f"{said} × {loaded.head.outputs} labels"
@@ -194,6 +197,14 @@ def head_of(loaded: LoadedModel) -> int:
     if head is None or not head.weight.requires_grad:
         return 0
     return int(head.weight.numel() * head.weight.element_size())
+
+
+def twice(loaded: LoadedModel) -> int:
+    """Bytes of the gradient of words that the head shares, which comes last, too; 0 where it does
+    not."""
+    words = loaded.base.get_input_embeddings().weight
+    head = loaded.base.get_output_embeddings()
+    return head_of(loaded) if head is not None and head.weight is words else 0
 
 
 def by_rule(loaded: LoadedModel, batch: Batch, times: int, settings: TrainingSettings) -> Kept:
