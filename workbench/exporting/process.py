@@ -56,15 +56,18 @@ def main() -> int:
     assert isinstance(request, ExportRun | EjectRun)
     threading.Thread(target=watch, args=(requests,), daemon=True).start()
     try:
-        tell(exported(request, tell))
-    except GivenUp:
+        try:
+            made, code = exported(request, tell), 0
+        except (GivenUp, BrokenPipeError):
+            raise
+        except BaseException as error:
+            made, code = Failed(message=words(error)), 1
+        # From here on there is nothing to give up: whoever asked leaves once it has the answer.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        tell(made)
+    except (GivenUp, BrokenPipeError):
         return 3
-    except BrokenPipeError:
-        return 3
-    except BaseException as error:
-        tell(Failed(message=words(error)))
-        return 1
-    return 0
+    return code
 
 
 def watch(requests: Any) -> None:

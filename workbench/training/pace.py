@@ -18,6 +18,7 @@ from workbench.inference.loaded import LoadedModel
 from workbench.processor import cores
 from workbench.session import Session
 from workbench.training.dry_step import Batch
+from workbench.training.estimate import millions
 
 LAST = 20  # runs looked at
 SKIPPED = 2  # lines at the beginning of a run: caches are cold
@@ -111,8 +112,8 @@ def measured(loaded: LoadedModel, session: Session, batch: Batch) -> Pace:
     per_token = work(loaded, session, batch)
     tokens = MEASURED[key] * share / per_token
     words = (
-        f"{per_token / 1e9:.2f} billion products a token, and {MEASURED[key] / 1e9:,.0f} billion a "
-        f"second measured now, of which a step reaches about {share:.0%}: {tokens:,.0f} tokens/s"
+        f"{millions(per_token)} products a token, and {MEASURED[key] / 1e9:,.0f} billion a second "
+        f"measured now, of which a step reaches about {share:.0%}: {tokens:,.0f} tokens/s"
     )
     return Pace(tokens, 1.1, words, per_token)
 

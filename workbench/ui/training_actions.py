@@ -116,7 +116,8 @@ TRAINING: tuple[Action, ...] = (
         "resume",
         "ctrl+r",
         "Resume run",
-        "Go on with the shown run from its last checkpoint.",
+        "Go on with the shown run from its last checkpoint; where its numbers broke twice, from an "
+        "earlier one.",
         "Training",
         short="Resume",
     ),
