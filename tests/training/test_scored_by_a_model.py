@@ -37,6 +37,7 @@ from workbench.training.loop import train
 
 ROWS, HELD_OUT = preferences(12), preferences(4, 12)
 TINY = ModelSettings(name="tiny", dtype="float32", device="cpu")
+SAID = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in ROWS]
 HEAD = Head("classifier", problem="regression", fresh=True)
 
 
@@ -136,6 +137,49 @@ def test_the_plan_counts_the_reward_model(workspace: Path) -> None:
             model = Scorer("lora", workspace, "cpu", "x").load().loaded.base
             held = {id(one): one for one in model.parameters()}.values()
             assert part.bytes == pytest.approx(sum(one.nbytes for one in held), rel=0.1)
+
+
+def measured_by(name: str, **training: Any) -> Session:
+    """A run on answers whose evaluations score what is answered."""
+    made = session(Prompt(), task="sft", metric_rows=4, evaluation_rows=4, **training)
+    evaluation = EvaluationSettings(metrics=["reward"], reward_model=name)
+    writes = GenerationSettings(max_new_tokens=4)
+    return replace(made, model=TINY, evaluation=evaluation, generation=writes)
+
+
+def test_a_run_reads_the_reward_model_of_its_evaluations_once(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(settings: ModelSettings, *more: Any) -> Any:
+        read.append(settings.adapter)
+        return load_model(settings, *more)
+
+    monkeypatch.setattr("workbench.inference.scorer.load_model", counted)
+    made = measured_by("lora", max_steps=3, eval_steps=1)
+    loaded = load_model(TINY, workspace, nobody_listens)
+    run = fine_tune(loaded, workspace, "measured", data=dataset(SAID, SAID[:4]), made=made)
+    assert len(lines(run, "metrics", "eval_reward")) == 4
+    assert read == ["lora"]
+
+
+def test_the_plan_counts_the_reward_model_of_evaluations(workspace: Path) -> None:
+    batches = Batches(dataset(SAID, SAID[:4]), workspace, nobody_listens)
+
+    def parts(made: Session) -> dict[str, int]:
+        loaded = batches.laid(made, Head("causal"))
+        recipe = batches.prepared(made, loaded, 4, nobody_listens)
+        counted = batches.estimate(made, loaded, shape(recipe, made.training, 4))
+        return {one.name: one.bytes for one in counted.parts}
+
+    made = measured_by("lora")
+    count, width = Scorer("lora", workspace, "cpu", "x").memory()
+    assert parts(made)["reward model"] == count * width
+    unmeasured = replace(made, training=replace(made.training, metric_rows=0))
+    assert "reward model" not in parts(unmeasured)
+    with pytest.raises(TrainingError, match="reward_model: there is neither"):
+        parts(measured_by("nowhere"))
 
 
 def test_a_run_scored_by_a_model_is_resumed_to_the_last_bit(workspace: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,12 +35,12 @@ from workbench.measuring.questions import (
 from workbench.measuring.store import About, Results
 from workbench.measuring.task import Listener, Task
 from workbench.protocol import Evaluated, Values
-from workbench.session import Prompt
+from workbench.session import EvaluationSettings, Prompt
 
 if TYPE_CHECKING:
     from workbench.inference.scorer import Scorer
 
-__all__ = ["Listener", "Task", "evaluate"]
+__all__ = ["Listener", "Task", "evaluate", "scorer_for"]
 
 
 def evaluate(
@@ -47,7 +48,9 @@ def evaluate(
     task: Task,
     results: Results,
     listener: Listener,
+    *,
     judge: Callable[[], Answerer] | None = None,
+    scorer: "Scorer | None" = None,
 ) -> Evaluated:
     """Measure a variant; what was answered before is not asked again.
 
@@ -57,7 +60,8 @@ def evaluate(
     settings say.
 
     Rows that do not fit into the context with their answer are left out and counted. `stopped` is
-    looked at between batches: what was measured until then is returned.
+    looked at between batches: what was measured until then is returned. `scorer` is the reward
+    model of the metric reward where it is at hand already; else it is found by the task.
 
     Raises:
         PromptError: when the prompt cannot be filled, says no right answer, or a metric lacks what
@@ -66,7 +70,8 @@ def evaluate(
         ResultsError: when nothing can be kept.
     """
     begun = time.monotonic()
-    scorer = scorer_for(task)  # what is wrong with it is said before a row is asked
+    if scorer is None:  # what is wrong with it is said before a row is asked
+        scorer = scorer_for(task.evaluation, task.folder, task.model.device)
     plan = planned(answerer, task, rows_to_ask(answerer, task, listener))
     task, labels = plan.task, plan.labels
     id = results.begin(
@@ -173,20 +178,20 @@ def planned(answerer: Answerer, task: Task, asked: list[Asked]) -> Plan:
     )
 
 
-def scorer_for(task: Task) -> "Scorer | None":
-    """The reward model that scores the answers, its weights not read yet; None where no metric asks
-    for one.
+def scorer_for(evaluation: EvaluationSettings, folder: Path, device: str) -> "Scorer | None":
+    """The reward model that scores answers, its weights not read yet; None where no metric asks
+    for one. Its name is seen from `folder`; `device` is where it computes.
 
     Raises:
         PromptError: where a metric asks for one, and none is named.
         ModelError: where it cannot be had.
     """
-    if "reward" not in task.evaluation.metrics:
+    if "reward" not in evaluation.metrics:
         return None
     from workbench.inference.scorer import Scorer
 
-    name = reward_model_of(task.evaluation)
-    return Scorer(name, task.folder, task.model.device, "evaluation.reward_model")
+    name = reward_model_of(evaluation)
+    return Scorer(name, folder, device, "evaluation.reward_model")
 
 
 def those_that_fit(

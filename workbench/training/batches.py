@@ -24,7 +24,7 @@ from workbench.training.flat import common
 from workbench.training.methods import lay, reserve
 from workbench.training.outline import outline
 from workbench.training.recipe import Recipe, Work
-from workbench.training.rewarding import reward_model
+from workbench.training.rewarding import scorer_beside
 from workbench.training.tasks import head_of, recipe_of
 
 Report = Callable[[str, float, float, str], None]
@@ -79,7 +79,7 @@ class Batches:
     def estimate(self, session: Session, loaded: LoadedModel, batch: Batch) -> Estimate:
         kept = self.counted.kept(loaded, session.training, batch)
         made = estimate(loaded, session, batch, kept)
-        if session.training.task == "grpo" and (scorer := reward_model(session, self.folder)):
+        if (scorer := scorer_beside(session, self.folder)) is not None:
             count, width = scorer.memory()
             words = f"{millions(count)} × {width} bytes: {scorer.name}"
             made.parts.append(part("reward model", count * width, words))

@@ -5,6 +5,7 @@ in a folder that goes with the run: measurements of the person's own are not mix
 """
 
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ from workbench.data.prompting import PromptError
 from workbench.inference.answerers import answerer_for
 from workbench.inference.answering import Answerer
 from workbench.inference.prefixes import Prefixes
-from workbench.measuring.evaluation import evaluate
+from workbench.measuring.evaluation import evaluate, scorer_for
 from workbench.measuring.questions import UNEXPECTED, ask, find_labels
 from workbench.measuring.store import Results
 from workbench.measuring.task import Listener, Task
 
 if TYPE_CHECKING:
+    from workbench.inference.scorer import Scorer
     from workbench.training.recipe import Recipe
 
 
@@ -47,12 +49,27 @@ class Measured:
             results = Results(Path(folder))
             try:
                 made = evaluate(
-                    answerer, self.task(answerer), results, self.listener(), judge=self.judge
+                    answerer,
+                    self.task(answerer),
+                    results,
+                    self.listener(),
+                    judge=self.judge,
+                    scorer=self.scorer,
                 )
             finally:
                 results.close()
         self.work.pause("evaluating", 0, 0)  # raises where a stop cut it short
         return {one.name: one.value for one in made.metrics}
+
+    @cached_property
+    def scorer(self) -> "Scorer | None":
+        """The reward model of the metric reward: its weights are read once for the whole run.
+
+        Raises:
+            PromptError, ModelError: where there is none.
+        """
+        session = self.work.session
+        return scorer_for(session.evaluation, self.work.folder, session.model.device)
 
     def listener(self) -> Listener:
         work = self.work

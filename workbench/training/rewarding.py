@@ -15,9 +15,11 @@ from workbench.data.prompting import PromptError
 from workbench.inference.answering import Turn
 from workbench.inference.errors import ModelError
 from workbench.inference.scorer import Scorer
+from workbench.measuring.evaluation import scorer_for
 from workbench.measuring.metrics.function import SECONDS, Own
 from workbench.measuring.metrics.metric import RowError
 from workbench.measuring.replies import Reply
+from workbench.presets import ANSWERED
 from workbench.protocol import Values
 from workbench.session import Session
 from workbench.training.asking import Asking
@@ -107,6 +109,24 @@ def reward_model(session: Session, folder: Path) -> Scorer | None:
     try:
         return Scorer(name, folder, session.model.device, MODEL)
     except ModelError as error:
+        raise TrainingError(str(error)) from error
+
+
+def scorer_beside(session: Session, folder: Path) -> Scorer | None:
+    """The reward model that lies in memory beside the model that is trained: it gives the rewards
+    of grpo, or the metric reward at evaluations. None where neither is asked for.
+
+    Raises:
+        TrainingError: where there is no such model.
+    """
+    settings = session.training
+    if settings.task == "grpo":
+        return reward_model(session, folder)
+    if settings.task not in ANSWERED or not settings.metric_rows:
+        return None
+    try:
+        return scorer_for(session.evaluation, folder, session.model.device)
+    except (PromptError, ModelError) as error:
         raise TrainingError(str(error)) from error
 
 
