@@ -124,6 +124,13 @@ def test_a_device_that_is_not_there_is_named(workspace: Path) -> None:
         load_model(settings, workspace, nobody_listens)
 
 
+@pytest.mark.parametrize("device", ["banana", "cuda:x", "meta", ""])
+def test_what_is_no_device_is_told_which_there_are(workspace: Path, device: str) -> None:
+    settings = ModelSettings(name="tiny", device=device)
+    with pytest.raises(ModelError, match=r"set it to auto, cpu, cuda, cuda:1 .*, mps or xpu\.$"):
+        load_model(settings, workspace, nobody_listens)
+
+
 def test_an_adapter_that_is_not_there_or_does_not_fit_leaves_the_base_model(
     workspace: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

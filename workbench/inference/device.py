@@ -4,6 +4,9 @@ import torch
 
 from workbench.inference.errors import ModelError, reason
 from workbench.processor import bfloat16_unit
+from workbench.text import one_line
+
+KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 def choose_device(name: str) -> torch.device:
@@ -20,17 +23,30 @@ def choose_device(name: str) -> torch.device:
         if hasattr(torch, "xpu") and torch.xpu.is_available():
             return torch.device("xpu", 0)
         return torch.device("cpu")
+    device = device_named(name)
+    if device is None or device.type not in KINDS:
+        raise ModelError(
+            f'model.device: there is no device "{one_line(name, 40)}"; set it to auto, cpu, cuda, '
+            "cuda:1 (the second GPU), mps or xpu."
+        )
     try:
-        device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = "torch finds none" if device.type == "mps" else reason(error)
         raise ModelError(
-            f'model.device: "{name}" cannot be used here ({reason(error)}); '
-            'set it to "auto" or "cpu".'
+            f'model.device: "{name}" cannot be used here ({why}); set it to "auto" or "cpu".'
         ) from error
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
     return device
+
+
+def device_named(name: str) -> torch.device | None:
+    """None where torch knows no such device: what it says then lists all it was ever built for."""
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        return None
 
 
 def choose_dtype(name: str, device: torch.device) -> tuple[torch.dtype, str]:
