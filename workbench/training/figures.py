@@ -24,7 +24,7 @@ WITH_THE_LOSS: dict[str, tuple[str, ...]] = {
 OF_LABELS: dict[str, tuple[str, ...]] = {
     "single_label": ("accuracy", "macro_f1", "matthews"),
     "multi_label": ("micro_f1", "macro_f1", "subset_accuracy"),
-    "regression": ("mae", "mse", "pearson", "spearman"),
+    "regression": ("mae", "mse", "rmse", "pearson", "spearman"),
 }
 FEW = 8  # figures that are named one by one
 

@@ -1,14 +1,17 @@
 """How good a classifier's answers are, from its logits.
 
-The figures are those of scikit-learn and SciPy on the same answers.
+The figures are those of scikit-learn and SciPy on the same answers, by the functions that
+measurements use: a run and `workbench eval` tell the same.
 """
 
 import numpy
 import torch
 
 from workbench.inference.heads import Head
-
-Array = numpy.ndarray
+from workbench.measuring.metrics.classes import matthews
+from workbench.measuring.metrics.f1 import macro_f1, micro_f1
+from workbench.measuring.metrics.numbers import correlation_of, of_ranks, of_values
+from workbench.measuring.statistics import Array
 
 
 def scores(
@@ -17,8 +20,9 @@ def scores(
     """Figures by name, for logits [rows, outputs] and what is right.
 
     Of one label: accuracy, macro_f1, matthews. Of several: micro_f1, macro_f1 and subset_accuracy
-    (all labels of a row right), each given from `threshold` on. Of numbers: pearson, spearman, mae,
-    mse; without a correlation where all numbers are equal.
+    (all labels of a row right), each given from `threshold` on; the macro F1 is over labels that
+    occur, see `metrics.f1`. Of numbers: pearson, spearman, mae, mse, rmse; without a correlation
+    where all numbers are equal.
     """
     match head.problem:
         case "regression":
@@ -32,43 +36,28 @@ def of_one(answered: Array, right: Array, count: int) -> dict[str, float]:
     table = numpy.zeros((count, count))
     numpy.add.at(table, (right, answered), 1)
     hits, expected, given = numpy.diag(table), table.sum(1), table.sum(0)
-    rows = table.sum()
-    there = (expected + given) > 0
-    covariance = hits.sum() * rows - (expected * given).sum()
-    spread = (rows**2 - (given**2).sum()) * (rows**2 - (expected**2).sum())
     return {
-        "accuracy": float(hits.sum() / rows),
-        "macro_f1": float((2 * hits[there] / (expected + given)[there]).mean()),
-        "matthews": float(covariance / spread**0.5) if spread > 0 else 0.0,
+        "accuracy": float(hits.sum() / table.sum()),
+        "macro_f1": float(macro_f1(hits, expected + given)),
+        "matthews": float(matthews(hits, given, expected)),
     }
 
 
 def of_several(answered: Array, right: Array) -> dict[str, float]:
     hits = (answered & right).sum(0)
     both = answered.sum(0) + right.sum(0)
-    each = numpy.where(both > 0, 2 * hits / numpy.maximum(both, 1), 0.0)
     return {
-        "micro_f1": float(2 * hits.sum() / max(both.sum(), 1)),
-        "macro_f1": float(each.mean()),
+        "micro_f1": float(micro_f1(hits, both)),
+        "macro_f1": float(macro_f1(hits, both)),
         "subset_accuracy": float((answered == right).all(1).mean()),
     }
 
 
 def of_numbers(answered: Array, right: Array) -> dict[str, float]:
     off = answered - right
-    found = {"mae": float(numpy.abs(off).mean()), "mse": float((off**2).mean())}
+    squared = float((off**2).mean())
+    found = {"mae": float(numpy.abs(off).mean()), "mse": squared, "rmse": squared**0.5}
     if len(right) > 1 and numpy.ptp(answered) > 0 and numpy.ptp(right) > 0:
-        found["pearson"] = correlation(answered, right)
-        found["spearman"] = correlation(ranks(answered), ranks(right))
+        found["pearson"] = float(correlation_of(of_values(answered, right).sum(0)))
+        found["spearman"] = float(correlation_of(of_ranks(answered, right).sum(0)))
     return found
-
-
-def correlation(one: Array, other: Array) -> float:
-    return float(numpy.corrcoef(one, other)[0, 1])
-
-
-def ranks(values: Array) -> Array:
-    """Places in order, equal values sharing the mean of theirs."""
-    _, where, counts = numpy.unique(values, return_inverse=True, return_counts=True)
-    ends = counts.cumsum()
-    return (ends - (counts - 1) / 2)[where]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy
 
+from workbench.measuring.metrics.f1 import macro_f1
 from workbench.measuring.metrics.metric import Metric, Row, RowMetric, divided
 from workbench.measuring.replies import Reply
 from workbench.measuring.statistics import Array
@@ -79,8 +80,7 @@ class MacroF1(ClassMetric):
 
     def of(self, sums: Array) -> Array:
         hits, answered, expected = (part[..., :-1] for part in by_class(sums))
-        both = answered + expected
-        return divided(divided(2 * hits, both).sum(-1), (both > 0).sum(-1).astype(float))
+        return macro_f1(hits, answered + expected)
 
 
 class Matthews(ClassMetric):
@@ -92,12 +92,17 @@ class Matthews(ClassMetric):
     floor = -1.0
 
     def of(self, sums: Array) -> Array:
-        hits, answered, expected = by_class(sums)
-        rows = expected.sum(-1)
-        covariance = hits.sum(-1) * rows - (answered * expected).sum(-1)
-        of_answers = rows**2 - (answered**2).sum(-1)
-        of_expected = rows**2 - (expected**2).sum(-1)
-        return divided(covariance, numpy.sqrt(of_answers * of_expected))
+        return matthews(*by_class(sums))
+
+
+def matthews(hits: Array, answered: Array, expected: Array) -> Array:
+    """Matthews' correlation from how often each class was answered rightly, answered and expected:
+    (…, classes) each → (…)."""
+    rows = expected.sum(-1)
+    covariance = hits.sum(-1) * rows - (answered * expected).sum(-1)
+    of_answers = rows**2 - (answered**2).sum(-1)
+    of_expected = rows**2 - (expected**2).sum(-1)
+    return divided(covariance, numpy.sqrt(of_answers * of_expected))
 
 
 def confusion(replies: Sequence[Reply], labels: Sequence[str]) -> list[list[int]]:

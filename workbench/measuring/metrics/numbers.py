@@ -124,7 +124,7 @@ class Pearson(Correlation):
 
     def statistics(self, rows: Sequence[Row]) -> Array:
         """From their means and in their deviations, so that no digit is lost: (rows, 6)."""
-        return moments(*(standard(one) for one in columns(rows)))
+        return of_values(*columns(rows))
 
     def of(self, sums: Array) -> Array:
         return correlation_of(sums)
@@ -151,16 +151,13 @@ class Spearman(Correlation):
         self.sides, self.fixed = columns(rows), len(rows) > MOST_RANKED
         if not self.fixed:
             return numpy.eye(len(rows))
-        return moments(*(ranks(one) / len(rows) - 0.5 for one in self.sides))
+        return of_ranks(*self.sides)
 
     def statistics_of_two(self, rows: Sequence[Row]) -> Array:
         if len(rows) <= MOST_RANKED:
             return self.statistics(rows)
         half, self.fixed = len(rows) // 2, True
-        parts = []
-        for part in (rows[:half], rows[half:]):
-            parts.append(moments(*(ranks(one) / half - 0.5 for one in columns(part))))
-        return numpy.concatenate(parts)
+        return numpy.concatenate([of_ranks(*columns(part)) for part in (rows[:half], rows[half:])])
 
     def of(self, sums: Array) -> Array:
         if self.fixed:
@@ -188,6 +185,16 @@ class Spearman(Correlation):
         middle = math.atanh(max(-CLOSEST, min(CLOSEST, value)))
         low, high = math.tanh(middle - off), math.tanh(middle + off)
         return min(low, value), max(high, value), "Bonett and Wright"
+
+
+def of_values(answered: Array, right: Array) -> Array:
+    """What Pearson's correlation is made of: (rows, 6)."""
+    return moments(standard(answered), standard(right))
+
+
+def of_ranks(answered: Array, right: Array) -> Array:
+    """What Spearman's correlation is made of, of rows that are ranked once: (rows, 6)."""
+    return moments(*(ranks(one) / len(one) - 0.5 for one in (answered, right)))
 
 
 def moments(answered: Array, right: Array) -> Array:

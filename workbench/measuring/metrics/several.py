@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy
 
-from workbench.measuring.metrics.metric import Metric, Row, RowMetric, divided
+from workbench.measuring.metrics.f1 import macro_f1, micro_f1
+from workbench.measuring.metrics.metric import Metric, Row, RowMetric
 from workbench.measuring.replies import Reply
 from workbench.measuring.statistics import Array
 
@@ -52,13 +53,13 @@ class MicroF1(SeveralF1):
         return numpy.array(found, float).reshape(-1, 2)
 
     def of(self, sums: Array) -> Array:
-        return divided(2 * sums[..., 0], sums[..., 1])
+        return micro_f1(sums[..., :1], sums[..., 1:])
 
 
 class MeanF1(SeveralF1):
     """The mean over the labels of the F1 of each: rare labels count as much as frequent ones.
 
-    Labels that are neither expected nor given in any row are left out."""
+    Labels that are neither expected nor given in any row are left out, see `f1`."""
 
     name = "multilabel_macro_f1"
 
@@ -78,5 +79,4 @@ class MeanF1(SeveralF1):
 
     def of(self, sums: Array) -> Array:
         parts = sums.reshape(*sums.shape[:-1], 2, -1)
-        hits, both = parts[..., 0, :], parts[..., 1, :]
-        return divided(divided(2 * hits, both).sum(-1), (both > 0).sum(-1).astype(float))
+        return macro_f1(parts[..., 0, :], parts[..., 1, :])
