@@ -120,19 +120,10 @@ def test_what_cannot_begin_says_what_to_do(
     assert str(Path.cwd()) not in str(failed.value)
 
 
-def test_layers_are_compiled_where_it_was_measured_to_pay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.training.choices.has_compiler", lambda: True)
-
-    def compiled(settings: TrainingSettings = OPEN, **facts: object) -> str:
-        return chosen(settings, **facts).session.training.torch_compile  # type: ignore[arg-type]
-
-    long = {"device": "cuda", "rows": 50_000}
-    assert compiled(**long) == "on"
-    assert compiled(replace(OPEN, torch_compile="off"), **long) == "off"
-    assert compiled(device="cpu", rows=50_000) == "off"
-    assert compiled(device="cuda", rows=500) == "off"
-    assert compiled(replace(OPEN, max_steps=10), **long) == "off"
-    assert compiled(replace(OPEN, method="dora"), **long) == "off"
-    assert compiled(replace(OPEN, activation_checkpointing=True), **long) == "off"
-    monkeypatch.setattr("workbench.training.choices.has_compiler", lambda: False)
-    assert compiled(**long) == "off"
+def test_layers_are_compiled_where_it_is_asked_for_and_a_gpu_user_hears_of_it() -> None:
+    for device, hint in (("cuda", "steps are a third faster"), ("cpu", "NVIDIA")):
+        made = chosen(OPEN, device=device)
+        assert made.session.training.torch_compile == "off"
+        assert hint in {one.setting: one.why for one in made.choices}["training.torch_compile"]
+    asked = chosen(replace(OPEN, torch_compile="on"), device="cuda")
+    assert asked.session.training.torch_compile == "on"

@@ -263,7 +263,7 @@ class TrainingSettings(Section):
         Literal["auto", "on", "off"],
         Meta(
             description="Compile the layers first: a minute or two, then faster steps in less "
-            "memory. auto: on a GPU, in runs long enough."
+            "memory; measured to pay on NVIDIA GPUs, in runs of hours. auto: off."
         ),
     ] = "auto"
     threads: Annotated[

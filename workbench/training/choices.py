@@ -17,8 +17,6 @@ from workbench.protocol import Choice, FormatFound
 from workbench.session import Session, TrainingSettings
 from workbench.settings import Task
 from workbench.training.checks import check_settings
-from workbench.training.compiling import PAYS, has_compiler
-from workbench.training.steps import steps_of
 from workbench.training.tasks import task_of
 from workbench.usual import learning_rate, rows_in_memory
 
@@ -156,19 +154,17 @@ def threads(device: str) -> tuple[int, str]:
 
 
 def compiling(choices: Choices) -> tuple[str, str]:
-    """Whether layers are compiled, and why."""
-    settings, facts = choices.settings, choices.facts
-    if facts.device != "cuda":
+    """Whether layers are compiled, and why: never unasked, as it takes minutes and a compiler."""
+    settings = choices.settings
+    if choices.facts.device != "cuda":
         return "off", "it was measured to pay on NVIDIA GPUs"
     known = settings.method in ("full", "lora", "rslora") and settings.task in PACKS
     if not known or settings.activation_checkpointing:
         return "off", "it was measured to pay with full and lora, for answers and running text"
-    if not has_compiler():
-        return "off", "it needs a C compiler, and there is none here"
-    steps = steps_of(settings, min(settings.rows or facts.rows, facts.rows))
-    if steps < PAYS:
-        return "off", f"compiling takes longer than it saves in {steps:,} steps"
-    return "on", f"faster steps in less memory, which pays in {steps:,} of them"
+    return (
+        "off",
+        "compiling takes minutes; set it to on for a run of hours: steps are a third faster",
+    )
 
 
 def batch(choices: Choices) -> None:

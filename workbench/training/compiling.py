@@ -14,9 +14,6 @@ from torch import nn
 from workbench.inference.errors import reason
 
 COMPILERS = ("cc", "gcc", "g++", "clang", "cl")
-# Steps from which on compiling pays: a minute or two of it, against a quarter of each step's time,
-# which was a third of a second for 1.5 billion weights and 16,384 tokens on an H200.
-PAYS = 1000
 
 
 def has_compiler() -> bool:
