@@ -330,11 +330,13 @@ def test_nothing_is_lost_where_the_server_goes_away_in_the_middle(tiny, results)
     assert (found.rows, found.cached) == (10, 1)
 
 
-def by_format(answerer, results: Results, given: list[dict], prompt: Prompt) -> Evaluated:
+def by_format(
+    answerer, results: Results, given: list[dict], prompt: Prompt, **settings: Any
+) -> Evaluated:
     """Rows measured as what they are recognised as."""
     table = selected(given)
     found = recognise(table.table.columns, given, DatasetSettings(), prompt)
-    return measure(answerer, replace_task(task(table, prompt), found=found), results)
+    return measure(answerer, replace_task(task(table, prompt, **settings), found=found), results)
 
 
 def test_rows_without_a_wording_are_measured_in_their_format_s(answerer, results) -> None:
@@ -357,7 +359,17 @@ def test_rows_without_a_wording_are_measured_in_their_format_s(answerer, results
         {"prompt": f"{row['text']}\nLabel:", "chosen": row["label"], "rejected": "no"}
         for row in given
     ]
-    assert by_format(answerer, results, pairs, Prompt()).confusion == own.confusion
+    by_label = by_format(answerer, results, pairs, Prompt(), metrics=["accuracy"])
+    assert by_label.confusion == own.confusion
+    preferred = by_format(answerer, results, pairs, Prompt())
+    assert (preferred.metric, preferred.rows, preferred.labels) == ("preferred", 16, [])
+
+
+def test_which_of_two_answers_is_preferred_is_asked_only_of_rows_with_two(
+    answerer, results
+) -> None:
+    with pytest.raises(PromptError, match=r"preferred is of rows with a chosen .*these rows have"):
+        by_format(answerer, results, reviews(4), Prompt(), metrics=["preferred"])
 
 
 def test_a_text_has_no_answer_to_measure_against(answerer, results) -> None:

@@ -11,16 +11,29 @@ from tests.training.by_trl import preferences
 from tests.worker.conftest import Line
 from workbench import runs
 from workbench import session as sessions
-from workbench.protocol import TrainingEnded
+from workbench.protocol import (
+    Compare,
+    Compared,
+    Evaluate,
+    Evaluated,
+    Failed,
+    StartTraining,
+    TrainingEnded,
+)
 from workbench.session import (
     DatasetSettings,
+    EvaluationSettings,
+    GenerationSettings,
     ModelSettings,
     Prompt,
     Session,
     TrainingSettings,
 )
 from workbench.settings import ReinforcementSettings
+from workbench.worker.lane import RefusedError
 from workbench.worker.link import LocalLink
+
+PAIRS = DatasetSettings(source="preferences.jsonl", evaluation_count=8)
 
 LETTERS = """
 def score(answer, row):
@@ -44,7 +57,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     made.link.close()
 
 
-def learnt(line: Line, model: Path, task: Any, **training: Any) -> tuple[list[Any], list[Any]]:
+def learnt(
+    line: Line, model: Path, task: Any, run: str = "", **training: Any
+) -> tuple[list[Any], list[Any]]:
     """What a run of a task wrote: its evaluations, and the lines of its steps."""
     usual = {
         "learning_rate": 1e-2,
@@ -57,11 +72,18 @@ def learnt(line: Line, model: Path, task: Any, **training: Any) -> tuple[list[An
     }
     made = Session(
         model=ModelSettings(name=str(model), dtype="float32", device="cpu"),
-        dataset=DatasetSettings(source="preferences.jsonl", evaluation_count=8),
+        dataset=PAIRS,
         prompts=[Prompt(name="rows")],
         training=TrainingSettings(task=task, **usual | training),
     )
-    line.start_training(made)
+    line.send(
+        StartTraining(
+            session=made,
+            session_path=str(line.path),
+            folder=str(line.folder),
+            run=run or task,
+        )
+    )
     ended = line.wait_for(TrainingEnded).run
     assert (ended.state, ended.message) == ("finished", "")
     folder = Path(ended.folder)
@@ -85,6 +107,59 @@ def test_the_better_answer_is_learnt(line: Line, tiny_model: Path, task: str) ->
     assert last["eval_reward_margin"] > first["eval_reward_margin"]
     half = len(steps) // 2
     assert mean(steps[half:], "loss") < mean(steps[:half], "loss")
+    told = {one.weights: one for one in measured(line, tiny_model, task)}
+    assert set(told) == ({"tuned"} if task == "reward" else {"base", "tuned"})
+    for one in told.values():  # without an answer being written
+        assert (one.metric, one.rows, one.failed, one.labels) == ("preferred", 8, 0, [])
+        [figure] = one.metrics
+        assert (figure.unit, figure.interval) == ("share", "Wilson")
+        assert figure.low <= figure.value <= figure.high
+    if task == "reward":
+        assert told["tuned"].value == pytest.approx(last["eval_reward_accuracy"])
+        return
+    assert told["tuned"].value > told["base"].value
+    compare = Compare(
+        folder=str(line.folder), a=told["base"].measurement, b=told["tuned"].measurement
+    )
+    [compared] = [one for one in line.ask(compare, last=Compared) if isinstance(one, Compared)]
+    assert compared.test.startswith("McNemar")
+    assert compared.difference == pytest.approx(told["tuned"].value - told["base"].value)
+    assert len(compared.gained) > len(compared.lost)
+
+
+def measured(line: Line, model: Path, run: str, **changes: Any) -> list[Evaluated]:
+    """The figures of a run's weights, and of those before it where they answer."""
+    request = Evaluate(
+        model=ModelSettings(name=str(model), dtype="float32", device="cpu", adapter=run),
+        folder=str(line.folder),
+        dataset=changes.pop("dataset", PAIRS),
+        prompt=changes.pop("prompt", Prompt(name="rows")),
+        evaluation=EvaluationSettings(**changes),
+        generation=GenerationSettings(max_new_tokens=4),
+        session_path=str(line.path),
+    )
+    found = line.ask(request)
+    if refused := [one for one in found if isinstance(one, Failed)]:
+        raise RefusedError(refused[0].message)
+    return [one for one in found if isinstance(one, Evaluated)]
+
+
+def test_a_reward_model_is_measured_by_nothing_else(line: Line, tiny_model: Path) -> None:
+    learnt(line, tiny_model, "reward", run="graded", max_steps=2)
+    with pytest.raises(RefusedError, match=r"prefers, and not by chrf; leave evaluation.metrics"):
+        measured(line, tiny_model, "graded", metrics=["chrf"])
+    said = Prompt(name="said", template="{{ prompt }}", completion="{{ chosen }}")
+    with pytest.raises(RefusedError, match=r"prefers, and the rows have none; measure on"):
+        measured(line, tiny_model, "graded", prompt=said)
+
+
+def test_written_answers_are_measured_beside_which_is_preferred(
+    line: Line, tiny_model: Path
+) -> None:
+    [told] = measured(line, tiny_model, "", metrics=["preferred", "chrf"])
+    assert [one.name for one in told.metrics] == ["preferred", "chrf"]
+    [alone] = measured(line, tiny_model, "")
+    assert alone.value == told.value
 
 
 def test_answers_come_to_be_rewarded(line: Line, tiny_model: Path) -> None:

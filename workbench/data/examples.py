@@ -269,10 +269,21 @@ def expected_answer(prompt: Prompt, found: FormatFound, values: dict[str, Any]) 
         return wordings.asked(found, used, wordings.spoken(found, values))[1]
     if found.format == "text":
         raise PromptError(
-            "A text has no answer to measure against; write a template and a completion."
+            "A text has no answer to measure against; write a template and a completion, or see "
+            "eval_loss and eval_perplexity of a run on it: each run tells them of the weights "
+            "before it, too."
         )
     shape = as_roles(found, values)
-    said = shape.get("messages") or shape.get("chosen") or shape.get("completion") or ""
+    return last_said(shape.get("messages") or shape.get("chosen") or shape.get("completion") or "")
+
+
+def rejected_answer(found: FormatFound, values: dict[str, Any]) -> str:
+    """The worse of a row's two answers, without spaces around it; empty where it has none."""
+    return last_said(as_roles(found, values).get("rejected") or "")
+
+
+def last_said(said: Any) -> str:
+    """A text, or the last thing that an assistant says in turns."""
     if isinstance(said, list):
         said = next((one["content"] for one in reversed(said) if one["role"] == "assistant"), "")
     return str(said).strip()

@@ -74,13 +74,25 @@ def scored_ids(encoder: Encoder, turns: list[Turn], answer: str) -> list[int]:
 
 
 def chosen_ids(encoder: Encoder, row: dict[str, Any]) -> list[int]:
-    """The tokens of a row's chosen answer, up to its end: what a template writes after that is
-    not learnt.
+    """The tokens of a row's chosen answer.
 
     Raises:
         PromptError: where nothing of the answer is left within max_length.
     """
-    made = encoder.encode(row)[0]
+    return pair_ids(encoder, row)[0]
+
+
+def pair_ids(encoder: Encoder, row: dict[str, Any]) -> list[list[int]]:
+    """The tokens of a row's chosen answer and of its rejected one, each up to its end: what a
+    template writes after that is not learnt.
+
+    Raises:
+        PromptError: where nothing of an answer is left within max_length.
+    """
+    return [up_to_its_end(encoder, made) for made in encoder.encode(row)]
+
+
+def up_to_its_end(encoder: Encoder, made: Example) -> list[int]:
     last = max((n for n, label in enumerate(made.labels) if label != IGNORED), default=-1)
     if last < 0:
         raise PromptError(

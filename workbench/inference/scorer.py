@@ -82,15 +82,7 @@ class Scorer:
         """
         answerer = self.load()
         rows = [answerer.ids_of(turns, answer) for turns, answer in asked]
-        found = [0.0] * len(rows)
-        for batch in answerer.batches(rows):
-            between()
-            given = answerer.logits([rows[one] for one in batch])[:, 0].tolist()
-            for one, value in zip(batch, given, strict=True):
-                if value - value != 0:
-                    raise ModelError(f"{self.name} gives {value} for an answer; use another.")
-                found[one] = value
-        return found
+        return answerer.numbers(rows, between)
 
     def memory(self) -> tuple[int, int]:
         """How many weights it has, and the bytes of each in memory; none is read for it."""

@@ -21,6 +21,7 @@ from workbench.measuring.metrics import check as check_metrics
 from workbench.measuring.metrics import figure as figure_of
 from workbench.measuring.metrics.judged import reward_model_of
 from workbench.measuring.overlap import examples_overlap
+from workbench.measuring.preferring import alone, prefer_all, with_pairs
 from workbench.measuring.questions import (
     UNEXPECTED,
     Asked,
@@ -57,7 +58,8 @@ def evaluate(
     With labels (the settings', or the answers in the rows where these are few and short) each row
     gets the label of the highest total log-probability, see `choice.with_ends`, or the one that is
     written where evaluation.answer says so. Without, the model writes its answer as the generation
-    settings say.
+    settings say. Of rows with a chosen and a rejected answer it is measured which of them is
+    preferred, where no metric is asked for (`preferring`).
 
     Rows that do not fit into the context with their answer are left out and counted. `stopped` is
     looked at between batches: what was measured until then is returned. `scorer` is the reward
@@ -72,6 +74,7 @@ def evaluate(
     begun = time.monotonic()
     if scorer is None:  # what is wrong with it is said before a row is asked
         scorer = scorer_for(task.evaluation, task.folder, task.model.device)
+    task = with_pairs(answerer, task)
     plan = planned(answerer, task, rows_to_ask(answerer, task, listener))
     task, labels = plan.task, plan.labels
     id = results.begin(
@@ -83,7 +86,10 @@ def evaluate(
     )
     state = Measuring(id, results, plan.metrics, plan.asked, listener)
     try:
-        answer_all(answerer, state, task, labels, plan.chooses)
+        if not alone(task.evaluation):
+            answer_all(answerer, state, task, labels, plan.chooses)
+        if any(metric.needs == "pair" for metric in plan.metrics):
+            prefer_all(answerer, state, task)
         if judge and any(metric.needs == "grade" for metric in plan.metrics):
             grade_all(judge(), state, task)
         if scorer is not None:
@@ -154,7 +160,7 @@ def planned(answerer: Answerer, task: Task, asked: list[Asked]) -> Plan:
     prompt = in_use(task.found, task.prompt)
     problem = problem_of(answerer)
     labels: list[str] = []  # a number is none of some, and neither are several labels
-    if problem == "single_label":
+    if problem == "single_label" and not alone(task.evaluation):
         labels = find_labels(answerer, prompt, asked, task.evaluation)
     notes = missing_values(prompt, asked)
     if needs_expected(task) and asked:

@@ -31,6 +31,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int = 0
     grade: float | None = None  # the judge's
     reward: float | None = None  # the reward model's
+    preferred: float | None = None  # 1: of two answers the right one, 0: the other, 0.5: neither
     problem: str = ""  # why there is no answer, or none that can be measured
     cached: bool = False
 

@@ -41,7 +41,7 @@ INSTEAD: dict[str, MetricName] = {
     "spearman": "mae",
 }
 # A search would cost a model's reading of every answer.
-UNSUITED = ("perplexity", "judge", "reward")
+UNSUITED = ("perplexity", "judge", "reward", "preferred")
 
 
 def deciding(wanted: str, evaluation: EvaluationSettings) -> EvaluationSettings:

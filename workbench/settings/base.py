@@ -60,6 +60,7 @@ Metric = Literal[
     "calibration",
     "judge",
     "reward",
+    "preferred",
 ]
 
 

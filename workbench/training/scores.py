@@ -11,7 +11,8 @@ from workbench.inference.heads import Head
 from workbench.measuring.metrics.classes import matthews
 from workbench.measuring.metrics.f1 import macro_f1, micro_f1
 from workbench.measuring.metrics.numbers import correlation_of, of_ranks, of_values
-from workbench.measuring.statistics import Array
+
+Array = numpy.ndarray
 
 
 def scores(

@@ -15,6 +15,7 @@ from workbench.measuring.metrics.likelihood import Perplexity
 from workbench.measuring.metrics.metric import Metric
 from workbench.measuring.metrics.numbers import AbsoluteError, Pearson, RootSquaredError, Spearman
 from workbench.measuring.metrics.patterns import Matches, check_pattern
+from workbench.measuring.metrics.preferred import Preferred
 from workbench.measuring.metrics.rouge import Rouge
 from workbench.measuring.metrics.schema import OfSchema
 from workbench.measuring.metrics.several import MeanF1, MicroF1, SubsetAccuracy
@@ -135,6 +136,8 @@ def make(  # noqa: PLR0911, PLR0912 - one case a metric
         case "reward":
             reward_model_of(settings)
             return Rewarded()
+        case "preferred":
+            return Preferred()
 
 
 def check(settings: EvaluationSettings, columns: Sequence[str], folder: Path = Path()) -> None:

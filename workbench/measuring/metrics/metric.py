@@ -15,7 +15,7 @@ from workbench.measuring.replies import Reply
 from workbench.measuring.statistics import Array, accelerated, without_each
 from workbench.session import Metric as MetricName
 
-Need = Literal["", "labels", "confidence", "likelihood", "grade", "reward"]
+Need = Literal["", "labels", "confidence", "likelihood", "grade", "reward", "pair"]
 WORDS: dict[MetricName, str] = {  # the names of metrics for the person
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -42,6 +42,7 @@ WORDS: dict[MetricName, str] = {  # the names of metrics for the person
     "calibration": "calibration error",
     "judge": "judge's grade",
     "reward": "reward model's score",
+    "preferred": "right answer preferred",
 }
 Row = tuple[Reply, float | None]  # and its value
 SHORT = 60  # characters of an answer or a pattern that a sentence can carry
