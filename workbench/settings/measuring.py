@@ -22,8 +22,8 @@ class JudgeSettings(Section):
     rubric: Annotated[
         str, Meta(description="What makes a good answer, in words; the judge reads it.")
     ] = ""
-    lowest: int = 1
-    highest: int = 5
+    lowest: Annotated[int, Meta(description="The grade of the worst answer.")] = 1
+    highest: Annotated[int, Meta(description="The grade of the best; above lowest.")] = 5
 
 
 class EvaluationSettings(Section):
@@ -32,7 +32,13 @@ class EvaluationSettings(Section):
         list[str],
         Meta(description="Answers to choose among; empty: those that occur in the rows, if few."),
     ] = []
-    batch_size: Positive = 16
+    batch_size: Annotated[
+        Positive,
+        Meta(
+            description="Without effect: as many rows are computed together as fit. Kept so that "
+            "sessions of before can be read."
+        ),
+    ] = 16
     answer: Annotated[
         Literal["auto", "choose", "write"],
         Meta(
@@ -41,7 +47,11 @@ class EvaluationSettings(Section):
         ),
     ] = "auto"
     metrics: Annotated[
-        list[Metric], Meta(description="The first one decides; empty: as the answers are.")
+        list[Metric],
+        Meta(
+            description="The first one decides; empty: as the answers are, and of rows with a "
+            "chosen and a rejected answer which of them is preferred."
+        ),
     ] = []
     pattern: Annotated[
         str, Meta(description="For the metric regex: what a right answer matches, in Jinja.")
@@ -86,7 +96,9 @@ class OptimizeSettings(Section):
     rows: Annotated[
         int, Meta(ge=4, description="Development rows, drawn from those to train on.")
     ] = 150
-    most_examples: Annotated[int, Meta(ge=0, le=64)] = 16
+    most_examples: Annotated[
+        int, Meta(ge=0, le=64, description="Examples in a prompt that is tried, with random.")
+    ] = 16
     instructions: Annotated[
         list[str],
         Meta(description="Instructions to try beside the prompt's own; empty: some are made."),

@@ -59,12 +59,25 @@ class ModelSettings(Section):
 
 
 class GenerationSettings(Section):
-    max_new_tokens: Positive = 128
-    do_sample: bool = False
-    temperature: PositiveFloat = 0.7
-    top_p: Share = 0.95
+    max_new_tokens: Annotated[
+        Positive,
+        Meta(description="Tokens of an answer at most; prompt and answer share the context."),
+    ] = 128
+    do_sample: Annotated[
+        bool,
+        Meta(description="Draw each token at random; false: the likeliest one, always the same."),
+    ] = False
+    temperature: Annotated[
+        PositiveFloat, Meta(description="Of do_sample: below 1 likely tokens get likelier still.")
+    ] = 0.7
+    top_p: Annotated[
+        Share, Meta(description="Of do_sample: draw among the likeliest that make up this share.")
+    ] = 0.95
     top_k: Annotated[int, Meta(ge=0, description="0 keeps every token.")] = 50
-    repetition_penalty: PositiveFloat = 1.0
+    repetition_penalty: Annotated[
+        PositiveFloat,
+        Meta(description="Above 1 what was said gets less likely; 1: none; 1.1 is much already."),
+    ] = 1.0
     seed: Seed = 0
     num_return_sequences: Annotated[
         int, Meta(ge=1, le=64, description="Answers to one prompt; each has a seed of its own.")
