@@ -184,6 +184,17 @@ def test_a_resumed_run_goes_on_to_the_last_bit(folder: Path, tmp_path: Path, met
         assert torch.equal(one, two), name
 
 
+@pytest.mark.parametrize("method", ["full", "lora", "prompt_tuning"])
+def test_a_second_run_begins_from_the_head_that_the_first_began_from(
+    folder: Path, tmp_path: Path, method: str
+) -> None:
+    made, loaded = load(session(method=method, max_steps=3), folder, rows())
+    one, other = (
+        fine_tune(loaded, tmp_path, name, data=rows(), made=made) for name in ("one", "other")
+    )
+    assert lines(one, "metrics", "loss") == lines(other, "metrics", "loss")
+
+
 @pytest.mark.parametrize(
     ("kind", "metric"), [("one", "accuracy"), ("several", "micro_f1"), ("number", "pearson")]
 )

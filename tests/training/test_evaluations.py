@@ -223,7 +223,7 @@ def test_a_metric_that_no_evaluation_gives_is_said_before_the_first_step(
                 "task": "classification",
                 "classification": ClassificationSettings(problem_type="regression"),
             },
-            "gives eval_loss, eval_mae, eval_mse, eval_pearson, eval_spearman",
+            "gives eval_loss, eval_mae, eval_mse, eval_rmse, eval_pearson, eval_spearman",
         ),
     ],
 )

@@ -85,12 +85,23 @@ def disabled(model: Any) -> Iterator[None]:
 
 def unwrapped(model: Any) -> Any:
     """The transformers model without peft's wrapping and without what peft put into it."""
+    base = model.get_base_model()
+    put_back_heads(base)
     if not model.active_peft_config.is_prompt_learning:
         base = model.unload()
-    else:
-        base = model.get_base_model()
     strip_adapter(base)
     return base
+
+
+def put_back_heads(model: Any) -> None:
+    """Have the parts that were trained whole as they were before: peft's unload leaves the trained
+    ones in their place."""
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, AuxiliaryTrainingWrapper):
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, module.original_module)
 
 
 def check_layers(model: Any, path: Path) -> None:
@@ -107,14 +118,12 @@ def check_layers(model: Any, path: Path) -> None:
 def strip_adapter(model: Any) -> None:
     """Put back the layers that an attempt to attach an adapter wrapped before it failed."""
     from peft.tuners.tuners_utils import BaseTunerLayer
-    from peft.utils.other import AuxiliaryTrainingWrapper
 
+    put_back_heads(model)
     for name, module in list(model.named_modules()):
-        parent, _, last = name.rpartition(".")
         if isinstance(module, BaseTunerLayer):
+            parent, _, last = name.rpartition(".")
             setattr(model.get_submodule(parent), last, module.get_base_layer())
-        elif isinstance(module, AuxiliaryTrainingWrapper):
-            setattr(model.get_submodule(parent), last, module.original_module)
     for attribute in ("peft_config", "_hf_peft_config_loaded"):
         if attribute in vars(model):
             delattr(model, attribute)
