@@ -72,3 +72,35 @@ async def test_all_settings_are_a_key_away(bench: Bench) -> None:
         before = len(app.screen.keys)
         await pilot.press("a")
         await until(pilot, lambda: len(app.screen.keys) > before)
+
+
+async def test_a_formula_too_long_for_its_line_stands_whole_below_its_part(bench: Bench) -> None:
+    formula = "4 rows × 512 tokens × 30 layers of 576, without checkpointing"
+    app, link = bench.open()
+    link.plan = {
+        "memory": [p.MemoryPart(name="activations", bytes=1_200_000_000, formula=formula)],
+        "rows_left_out": 12,
+        "rows_cut": 34,
+    }
+    async with app.run_test(size=(120, 45)) as pilot:
+        await ready(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: "checkpointing" in screen_text(app))
+        text = screen_text(app)
+        assert "4 rows × 512 tokens × 30 layers of 576" in text
+        assert "12 left out · 34 cut" in text
+        assert "100 to evaluate on" in text
+
+
+async def test_what_does_not_fit_is_started_only_when_asked_twice(bench: Bench) -> None:
+    app, link = bench.open()
+    link.plan = {"memory_free": 1_000_000_000, "fits": False}
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: "it does not fit" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "enter again starts it" in app.messages[-1])
+        assert "StartTraining" not in link.kinds()
+        await pilot.press("enter")
+        await until(pilot, lambda: "StartTraining" in link.kinds())

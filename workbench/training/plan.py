@@ -32,6 +32,8 @@ SAMPLE = 4000  # rows that are encoded; of more, these tell the rest
 LOOKED_AT = 200  # rows whose badges are looked for
 SHOWN = 6  # kinds of badges
 SEVERE = ("bad", "warn")
+# Why a row is left out where its recipe has only one reason.
+NOTHING_LEFT = "no text or answer to learn is in them, or none within max_length"
 
 
 @dataclass
@@ -247,8 +249,18 @@ class Making:
                 f"{plan.rows_cut:,} rows are longer than max_length ({settings.max_length}) and "
                 "cut; raise training.max_length, or set training.overlong to drop."
             )
+        if plan.rows_left_out > plan.rows * 0.05:
+            found.append(self.why_left_out(plan.rows_left_out))
         said = advice_on(self.session, settings.task, settings.rows or plan.rows)
         return found + [f"{setting}: {words}" for setting, words in said]
+
+    def why_left_out(self, count: int) -> str:
+        assert self.recipe is not None
+        reasons: dict[str, int] = self.recipe.about().get("why_left_out", {})
+        if not reasons:
+            return f"{count:,} rows are left out: {NOTHING_LEFT}."
+        most = max(reasons, key=lambda one: reasons[one])
+        return f"{count:,} rows are left out, most of them for this: {most}."
 
     def smaller(self, estimate: Estimate, batch: Batch, plan: Plan) -> list[str]:
         """What to change, in the order of what it costs, each with the memory it would take."""

@@ -135,6 +135,6 @@ def goal_words(task: str, source: str, wording: str) -> str:
         "kto": f"answer like the good answers of {source}",
         "orpo": f"give and prefer the answers that are preferred in {source}",
         "reward": f"score answers as {source} prefers them",
-        "grpo": f"answer the prompts of {source} as your function rewards it",
+        "grpo": f"answer the prompts of {source} as a reward asks for it",
     }.get(task, f"give {given} on {source}")
     return f"The model learns to {words}."

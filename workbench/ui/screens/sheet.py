@@ -25,7 +25,7 @@ class Sheet(ModalScreen[str | None]):
     Sheet.small > #sheet { width: 68; max-width: 95%; height: auto; max-height: 95%;
         padding: 1 2; overflow-y: auto; scrollbar-size-vertical: 0; }
     Sheet .auto { height: auto; overflow: hidden; }
-    Sheet.small Choices { height: auto; max-height: 14; }
+    Sheet.small Choices { height: auto; max-height: 14; scrollbar-gutter: auto; }
     """
     TITLE_TEXT = ""
     HINT = "esc closes"

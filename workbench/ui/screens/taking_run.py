@@ -65,7 +65,7 @@ class ExportScreen(WritingSheet):
         name = literal(self.run).replace("/", "-")
         yield self.line("folder", Field(f"{FOLDER}/{name}", id="to"))
         yield self.line("checkpoint", Field("best", id="checkpoint", placeholder="best"))
-        hint = "owner/name, to upload it to the hub; empty: not"
+        hint = "owner/name on the hub; empty: nowhere"
         yield self.line("upload to", Field("", id="push", placeholder=hint))
         yield Text(self.draw_state, id="state")
 

@@ -77,6 +77,7 @@ class TrainScreen(SettingsScreen):
         self.failure = ""
         self.timer: Timer | None = None
         self.planned: Session | None = None  # what was last planned
+        self.warned: Session | None = None  # what was said not to fit
 
     def inside(self) -> Iterator[Widget]:
         with Horizontal():
@@ -168,18 +169,25 @@ class TrainScreen(SettingsScreen):
             self.fill()
 
     def action_start(self) -> None:
-        """Begin, unless the plan of these very settings says why that is impossible."""
-        if self.plan and self.plan.problem and self.session == self.planned and self.request < 0:
-            self.bench.tell(self.plan.problem, "warning")
-            return
-        self.dismiss("start")
-
-    def on_option_list_option_selected(self) -> None:
-        option = self.query_one(Choices).highlighted_option
-        if option is not None and option.id == START:
-            self.action_start()
+        """Begin, unless the plan of these very settings says why that is impossible; where memory
+        is too small, only when asked a second time."""
+        plan = self.plan if self.session == self.planned and self.request < 0 else None
+        if plan and plan.problem:
+            self.bench.tell(plan.problem, "warning")
+        elif plan and not plan.fits and self.warned != self.session:
+            # On a processor the system may end the whole worker where memory runs out.
+            self.warned = self.session
+            self.bench.tell(
+                "It does not fit into memory; enter again starts it all the same.", "warning"
+            )
         else:
-            super().on_option_list_option_selected()
+            self.dismiss("start")
+
+    def on_option_list_option_selected(self, event: Choices.OptionSelected) -> None:
+        """Of the start; of a setting the sheet's own handler, which is called after this one."""
+        if event.option.id == START:
+            event.prevent_default()
+            self.action_start()
 
     def describe(self, width: int) -> list[Line]:
         lines = super().describe(width)

@@ -1,8 +1,7 @@
 """The curves view: a run's state, figures and curves; without a run, what F7 would start."""
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -71,7 +70,7 @@ class CurvesView(Vertical):
         self.figures = Lines(self.draw, id="figures")
         self.chart = Chart(id="chart")
         self.curve = "loss"  # what is charted
-        self.charted: tuple[Path, str, str] | None = None  # which run, in what state, what of it
+        self.charted: tuple[Any, ...] | None = None  # which run, in what state, what of it
         self.charted_at = 0.0
         self.high: int | str = 0  # lines of the figures
 
@@ -128,7 +127,8 @@ class CurvesView(Vertical):
     def chart_is_due(self, history: History) -> bool:
         """A curve under way is drawn anew every few seconds: on a slow line it costs the most."""
         now = time.monotonic()
-        shown = (history.folder, history.status.state, self.curve)
+        evaluations = len(history.eval_loss)  # few, and their figures stand above the chart
+        shown = (history.folder, history.status.state, history.paused, self.curve, evaluations)
         running = history.status.state == "running"
         if self.charted == shown and running and now - self.charted_at < CHART_PERIOD:
             return False
@@ -161,7 +161,8 @@ class CurvesView(Vertical):
             if status.state == "running" and not history.paused and history.seconds_left >= 0:
                 right += f" · {duration(history.seconds_left)} left"
             if (seconds := history.figure("seconds")) is not None:
-                right += f" · {duration(seconds)} so far"
+                took = duration(seconds)
+                right += f" · took {took}" if status.state == "finished" else f" · {took} so far"
             room = max(4, width - len(right))
             lines.append([*progress_bar(share, room, ink), (right, "quiet")])
         if history.paused:

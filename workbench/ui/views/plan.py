@@ -6,6 +6,8 @@ from workbench.text import one_line
 from workbench.ui.units import count, duration, parameters, plural, size
 from workbench.ui.widgets.lines import Line, cells, clip, listed, pad, progress_bar, spread, wrap
 
+NAMES = 8  # cells of what is named at the left
+
 
 def plan_lines(plan: Plan, width: int) -> list[Line]:
     """All of a plan; what keeps the run from beginning comes first."""
@@ -79,7 +81,9 @@ def amounts(plan: Plan, width: int) -> list[Line]:
     ]
     if plan.evaluation_rows >= 0:
         more.append(f"{count(plan.evaluation_rows)} to evaluate on")
-    lines.append(named("rows", " · ".join([rows, *more]), width))
+    parts = listed([[(words, "strong")] for words in (rows, *more)], max(1, width - NAMES))
+    for index, part in enumerate(parts):
+        lines.append([(f"{'' if index else 'rows':<{NAMES}}", "quiet"), *part])
     if plan.tokens >= 0:
         lines.append(named("tokens", f"{count(plan.tokens)} an epoch", width))
     if plan.steps >= 0:
@@ -87,16 +91,16 @@ def amounts(plan: Plan, width: int) -> list[Line]:
     if plan.seconds >= 0:
         lines.append(named("time", f"about {duration(plan.seconds)}", width))
         if plan.seconds_from:
-            indent = " " * 8
-            lines += [
-                [(indent, "text"), *one]
-                for one in wrap(plan.seconds_from, max(1, width - 8), "quiet")
-            ]
+            lines += indented(NAMES, plan.seconds_from, width)
     return lines
 
 
 def named(name: str, words: str, width: int) -> Line:
-    return clip([(f"{name:<8}", "quiet"), (words, "strong")], width)
+    return clip([(f"{name:<{NAMES}}", "quiet"), (words, "strong")], width)
+
+
+def indented(by: int, words: str, width: int) -> list[Line]:
+    return [[(" " * by, "text"), *one] for one in wrap(words, max(1, width - by), "quiet")]
 
 
 def memory_lines(plan: Plan, width: int) -> list[Line]:
@@ -111,7 +115,11 @@ def memory_lines(plan: Plan, width: int) -> list[Line]:
     if plan.memory_free > 0:
         lines.append(progress_bar(total / plan.memory_free, width, ink))
     for part in sorted(plan.memory, key=lambda one: -one.bytes):
-        right: Line = [(one_line(part.formula, 60), "quiet")]
+        formula = one_line(part.formula, 120)
         left: Line = [(f"  {part.name:<14} {size(part.bytes):>8}  ", "text")]
-        lines.append(spread(left, right, width))
+        right: Line = [(formula, "quiet")]
+        if cells(left) + cells(right) <= width:
+            lines.append(spread(left, right, width))
+        else:  # below it, whole
+            lines += [clip(left, width), *indented(4, formula, width)]
     return lines
