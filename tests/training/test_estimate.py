@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.tiny import make_tiny_model
-from tests.work import PROMPT, load_tiny, nobody_listens, rows
+from tests.tiny import make_tiny_model, reviews
+from tests.work import PROMPT, dataset, load_tiny, nobody_listens, rows
 from workbench.inference.heads import Head
 from workbench.protocol import Plan
 from workbench.session import ModelSettings, Session, TrainingSettings
@@ -186,6 +186,17 @@ def test_what_does_not_fit_is_said_with_what_to_change(
     assert "does not fit" in words
     assert "gradient_accumulation_steps 4" in words
     assert "training.activation_checkpointing" in words
+
+
+def test_rows_that_are_left_out_are_told_with_the_reason(planner: Planner, folder: Path) -> None:
+    long = [{**one, "text": "word " * 400} for one in reviews(12)]
+    made = session(max_length=128)
+    data = dataset([*reviews(24), *long], reviews(4))
+    plan, _ = planner.plan(made, data, folder, nobody_listens, threading.Event())
+    assert (plan.rows, plan.rows_left_out) == (24, 12)
+    said = [one for one in plan.advice if one.startswith("12 rows are left out: ")]
+    assert len(said) == 1
+    assert "max_length" in said[0]
 
 
 def test_a_plan_of_a_run_that_cannot_begin_says_why(planner: Planner, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -183,8 +184,9 @@ class TrainScreen(SettingsScreen):
         else:
             self.dismiss("start")
 
-    def on_option_list_option_selected(self, event: Choices.OptionSelected) -> None:
-        """Of the start; of a setting the sheet's own handler, which is called after this one."""
+    @on(Choices.OptionSelected)
+    def begin(self, event: Choices.OptionSelected) -> None:
+        """The start is no setting: of those, the handler that every such sheet has comes after."""
         if event.option.id == START:
             event.prevent_default()
             self.action_start()
