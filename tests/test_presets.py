@@ -47,6 +47,19 @@ def test_each_preset_fits_each_task_and_method_and_is_not_unwise(task: str, meth
             assert [one for one in said if one[0] != "training.method"] == []
 
 
+@pytest.mark.parametrize("name", ["quick", "balanced", "best"])
+@pytest.mark.parametrize(
+    ("task", "metric", "rows"),
+    [("seq2seq", "eval_chrf", 4), ("auto", "chrf", 4), ("sft", "eval_loss", 0)],
+)
+def test_a_preset_keeps_the_answers_that_the_best_checkpoint_is_chosen_by(
+    name: str, task: Task, metric: str, rows: int
+) -> None:
+    settings = TrainingSettings(task=task, metric_for_best_model=metric, metric_rows=4)
+    made = presets.apply(Session(training=settings), name, task).training
+    assert made.metric_rows == rows
+
+
 def test_a_quick_look_is_short_and_the_best_is_the_longest() -> None:
     quick, balanced, best = (
         presets.apply(training(), one.name, "sft").training for one in presets.PRESETS

@@ -20,6 +20,7 @@ WRITES = ("sft", "pretraining", "seq2seq", "dpo", "kto", "orpo", "grpo")  # task
 PREFERENCES = ("dpo", "kto", "orpo", "reward")
 # Tasks whose metrics need answers, to metric_rows rows; those of the others come with the loss.
 ANSWERED = ("sft", "seq2seq")
+LOSS = ("loss", "", "auto")  # metric_for_best_model, where it needs no answers
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def quick(aim: Aim) -> Changes:
         "training.gradient_accumulation_steps": 1,
         "training.max_length": min(longest, 256),
         "training.evaluation_rows": 40,
-        "training.metric_rows": 0,
+        "training.metric_rows": answered_rows(aim),
         "training.pinned_count": 1,
         "training.eval_steps": 10 if aim.large else 20,
         "training.save_steps": 0,
@@ -76,7 +77,7 @@ def balanced(aim: Aim) -> Changes:
         "training.per_device_train_batch_size": 0,
         "training.gradient_accumulation_steps": 1,
         "training.evaluation_rows": 200,
-        "training.metric_rows": 0,  # answers that are written cost more than what they tell
+        "training.metric_rows": answered_rows(aim),
         "training.pinned_count": 3,
         "training.eval_steps": 50,
         "training.save_steps": 50,
@@ -100,6 +101,14 @@ def best(aim: Aim) -> Changes:
         "training.warmup_steps": 0.06,
         **lora(aim, rank=32, dropout=0.05),
     }
+
+
+def answered_rows(aim: Aim) -> int:
+    """None, for answers that are written cost more than what they tell; but as many as the session
+    has where a figure of answers says which checkpoint is the best."""
+    settings = aim.session.training
+    by_loss = settings.metric_for_best_model.removeprefix("eval_") in LOSS
+    return 0 if by_loss or aim.task not in (*ANSWERED, "auto") else settings.metric_rows
 
 
 def lora(aim: Aim, *, rank: int, dropout: float) -> Changes:
@@ -382,7 +391,7 @@ def of_evaluations(settings: TrainingSettings, task: Task) -> Found:
             )
         )
     answered = task in ANSWERED and not settings.metric_rows
-    if metric not in ("loss", "", "auto") and answered:
+    if metric not in LOSS and answered:
         found.append(
             ("metric_for_best_model", f"{metric} is only measured where metric_rows is not 0.")
         )
