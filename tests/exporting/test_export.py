@@ -153,6 +153,14 @@ def test_a_target_that_exists_is_asked_for(folder: Path, tuned: dict[str, Loaded
     assert (there / "thesis.docx").read_text() == "years of work"
 
 
+def test_the_base_model_is_never_replaced(folder: Path, tuned: dict[str, LoadedModel]) -> None:
+    before = (folder / "tiny" / "model.safetensors").read_bytes()
+    for run in ("lora", "full"):
+        with pytest.raises(ExportError, match=f"holds the model that {run} was trained from"):
+            export(ask(folder, run, "tiny", overwrite=True), nobody_listens)
+    assert (folder / "tiny" / "model.safetensors").read_bytes() == before
+
+
 @pytest.mark.parametrize("when", ["loading the base model", "writing the weights"])
 def test_an_export_that_is_given_up_leaves_nothing(
     folder: Path, tuned: dict[str, LoadedModel], when: str

@@ -116,6 +116,18 @@ def base_folder(trained: Trained, report: Report, weights: bool = True) -> Path:
     return folder
 
 
+def check_is_not_base(target: Path, trained: Trained) -> None:
+    """Raise ExportError where an export would take the place of the model that the run began from:
+    its other runs, and this one's adapter, would be of no use any more."""
+    with suppress(OSError, RuntimeError, ValueError):  # of a name that can be no folder
+        base = (trained.workspace / Path(trained.session.model.name).expanduser()).resolve()
+        if base.exists() and target.resolve() == base:
+            raise ExportError(
+                f"{target} holds the model that {trained.name} was trained from, so it is not "
+                "replaced; choose another folder."
+            )
+
+
 def config_of(trained: Trained, folder: Path) -> Any:
     """The base model's configuration.
 

@@ -16,7 +16,13 @@ from typing import Any
 from safetensors import safe_open
 
 from workbench.exporting import speech
-from workbench.exporting.base import Base, base_folder, base_of, config_of
+from workbench.exporting.base import (
+    Base,
+    base_folder,
+    base_of,
+    check_is_not_base,
+    config_of,
+)
 from workbench.exporting.card import Card, write_card
 from workbench.exporting.errors import ExportError
 from workbench.exporting.measured import measured
@@ -69,6 +75,7 @@ def export(request: ExportRun, report: Report) -> Exported:
     target = workspace / Path(request.to).expanduser()
     if not request.to.strip():
         raise ExportError("Name a folder to export to.")
+    check_is_not_base(target, trained)
     if request.push_to:
         from workbench.exporting.hub import check_hub
 
