@@ -267,6 +267,31 @@ def test_a_stopped_run_resumes_from_its_checkpoint(line: Line, session: Session)
     assert "nothing to resume" in refused.message
 
 
+def test_a_run_that_goes_on_with_other_rows_says_so(line: Line, session: Session) -> None:
+    line.start_training(session, num_train_epochs=200, eval_steps=0, save_steps=0)
+    line.until(lambda event: isinstance(event, TrainingAdvanced) and event.run.step >= 2)
+    line.send(StopTraining())
+    folder = Path(line.wait_for(TrainingEnded).run.folder)
+    source = line.folder / session.dataset.source
+    rows = source.read_text().splitlines(keepends=True)
+    again = StartTraining(
+        session=session,
+        session_path=str(line.path),
+        folder=str(line.folder),
+        run=folder.name,
+        resume=True,
+    )
+    for made, count in ((rows, 0), (rows[:-1], 1)):
+        source.write_text("".join(made))
+        line.send(again)
+        line.wait_for(TrainingStarted)
+        line.send(StopTraining())
+        line.wait_for(TrainingEnded)
+        events = runs.Tail(folder / "events.jsonl").read()
+        said = [one["message"] for one in events if one["event"] == "problem"]
+        assert len([one for one in said if "are others than when the run began" in one]) == count
+
+
 def test_a_second_run_is_refused_while_one_is_under_way(line: Line, session: Session) -> None:
     line.start_training(session, num_train_epochs=200)
     line.until(lambda event: isinstance(event, TrainingAdvanced) and event.run.step >= 1)

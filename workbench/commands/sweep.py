@@ -65,7 +65,11 @@ def sweep(
             last = event
     if last is None:
         raise RefusedError("The sweep was given up before its first run.")
-    return tell(path, last, save_best, as_json)
+    trials = [  # its last word may come after the answer to a cancel
+        replace(one, state="interrupted") if one.state == "running" else one for one in last.trials
+    ]
+    state = "stopped" if last.state == "running" else last.state
+    return tell(path, replace(last, trials=trials, state=state), save_best, as_json)
 
 
 def show(word: str, name: str, save_best: bool, as_json: bool) -> int:
@@ -142,15 +146,15 @@ def tell(path: Path, event: SweepAdvanced, save_best: bool, as_json: bool) -> in
         print(literal(f"What mattered: {shares}"))
     if best is None:
         print("No run gave a figure.", file=sys.stderr)
-        return 1
-    words = " ".join(f"--set {name}={value}" for name, value in best.values.items())
-    print(literal(f"The best is {best.run}: {words}"))
+    else:
+        words = " ".join(f"--set {name}={value}" for name, value in best.values.items())
+        print(literal(f"The best is {best.run}: {words}"))
     if saved:
         print(literal(f"Written into {path}."), file=sys.stderr)
     if event.state != "finished":
         again = f"workbench sweep {path} --name {event.name}"
         print(literal(f"Go on with it: {again}"), file=sys.stderr)
-    return 0
+    return 0 if best else 1
 
 
 def rank(event: SweepAdvanced) -> list[Trial]:

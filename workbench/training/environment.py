@@ -1,5 +1,6 @@
 """What a run was made with: enough to do it again, or to see why it differs."""
 
+import json
 import os
 import platform
 import subprocess
@@ -38,6 +39,25 @@ def environment(loaded: LoadedModel, data: Dataset) -> dict[str, Any]:
         "data": data.description,
         "data_fingerprint": data.fingerprint,
     }
+
+
+def changes_since(path: Path, loaded: LoadedModel, data: Dataset) -> list[str]:
+    """What is another than when a run wrote its environment to `path`, so that going on is not as
+    if there had been no interruption: a sentence each."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        marks = (before.get("data_fingerprint"), before.get("base_weights"))
+    except (OSError, ValueError, AttributeError):
+        return []
+    words = (
+        f"The rows of {data.description} are others than when the run began: it goes on with those "
+        "that are there now, and some may be new to it or be seen again.",
+        f"The weights of {loaded.settings.name} are others than when the run began: what was "
+        "learnt over those from before may not fit; start anew if the loss jumps.",
+    )
+    now = (data.fingerprint, base_weights(loaded))
+    pairs = zip(marks, now, words, strict=True)
+    return [said for mark, other, said in pairs if mark and other and mark != other]
 
 
 def base_weights(loaded: LoadedModel) -> str:

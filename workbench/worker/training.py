@@ -58,7 +58,7 @@ class RunBench:
             raise RefusedError(f"{worker.run_status.name} is under way already; stop it first.")
         imported("workbench.training.loop", "workbench.training.environment")
         from workbench.data.sources import open_dataset
-        from workbench.training.environment import environment
+        from workbench.training.environment import changes_since, environment
         from workbench.training.loop import train
 
         folder = Path(request.folder)
@@ -87,6 +87,9 @@ class RunBench:
             return
         if request.resume:
             run = runs.Run(folder / "runs" / request.run)
+            step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+            for words in changes_since(run.folder / "environment.json", loaded, data):
+                run.event("problem", step=step, message=words)
         else:
             name = request.run or runs.new_name(folder, Path(request.session_path).stem)
             about = environment(loaded, data)
