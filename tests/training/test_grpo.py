@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -241,3 +242,21 @@ def test_too_few_or_too_long_prompts_are_refused(folder: Path, workspace: Path) 
         reinforced(folder, workspace, "a", made=made)
     with pytest.raises(TrainingError, match=r"raise training\.max_length"):
         reinforced(folder, workspace, "b", made=reinforcing(max_length=8))
+
+
+@pytest.mark.parametrize(
+    ("answer", "length", "said"),
+    [
+        (512, 64, "max_completion_length is 512, and .* has 512 tokens for prompt and answer"),
+        (508, 64, r"longer than 4 tokens; lower training\.reinforcement\.max_completion_length\.$"),
+        (6, 8, r"longer than 8 tokens; raise training\.max_length\.$"),
+    ],
+)
+def test_prompts_that_are_all_too_long_say_which_setting_is_to_be_changed(
+    folder: Path, workspace: Path, answer: int, length: int, said: str
+) -> None:
+    made = reinforcing(max_length=length)
+    settings = replace(made.training.reinforcement, max_completion_length=answer)
+    made = replace(made, training=replace(made.training, reinforcement=settings))
+    with pytest.raises(TrainingError, match=said):
+        reinforced(folder, workspace, "a", made=made)

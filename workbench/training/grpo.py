@@ -105,10 +105,7 @@ class Reinforcement(Recipe):
 
         self.examples = self.prompts(work.data.train, chosen, pause)
         if not len(self.examples):
-            raise TrainingError(
-                f"All {len(chosen):,} prompts are longer than {self.longest} tokens; raise "
-                "training.max_length, or lower training.reinforcement.max_completion_length."
-            )
+            raise TrainingError(self.too_long(len(chosen)))
         if work.data.evaluation is not None and settings.evaluation_rows:
             count = min(settings.evaluation_rows, len(work.data.evaluation))
             self.evaluation = self.prompts(work.data.evaluation, range(count), pause)
@@ -118,6 +115,24 @@ class Reinforcement(Recipe):
         """Tokens of a prompt beside which an answer has room."""
         room = self.loaded.context_length - self.settings.reinforcement.max_completion_length
         return min(self.settings.max_length, room)
+
+    def too_long(self, count: int) -> str:
+        """That no prompt is short enough, and which setting keeps it from being so."""
+        answer, context = (
+            self.settings.reinforcement.max_completion_length,
+            self.loaded.context_length,
+        )
+        lower = "training.reinforcement.max_completion_length"
+        if answer >= context:
+            return (
+                f"{lower} is {answer:,}, and {self.loaded.settings.name} has {context:,} tokens "
+                "for prompt and answer together; lower it."
+            )
+        limit = self.longest
+        todo = (
+            "raise training.max_length" if limit == self.settings.max_length else f"lower {lower}"
+        )
+        return f"All {count:,} prompts are longer than {limit:,} tokens; {todo}."
 
     def prompts(
         self, rows: Selection, indices: Sequence[int], pause: Callable[[int], None]
