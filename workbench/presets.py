@@ -139,8 +139,8 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "best",
         "best",
-        "Several epochs with more to learn with, stopped once evaluations get no better; the best "
-        "checkpoint counts.",
+        "As many epochs as the task gains by, with more to learn with, stopped once evaluations "
+        "get no better; the best checkpoint counts.",
         best,
     ),
 )

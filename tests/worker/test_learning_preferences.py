@@ -85,7 +85,7 @@ def learnt(
         )
     )
     ended = line.wait_for(TrainingEnded).run
-    assert (ended.state, ended.message) == ("finished", "")
+    assert ended.state == "finished", ended.message
     folder = Path(ended.folder)
     assert runs.Tail(folder / "events.jsonl").read()[0]["task"] == task
     told = runs.Tail(folder / "metrics.jsonl").read()
@@ -151,6 +151,18 @@ def test_a_reward_model_is_measured_by_nothing_else(line: Line, tiny_model: Path
     said = Prompt(name="said", template="{{ prompt }}", completion="{{ chosen }}")
     with pytest.raises(RefusedError, match=r"prefers, and the rows have none; measure on"):
         measured(line, tiny_model, "graded", prompt=said)
+
+
+def test_what_learnt_from_a_reward_model_is_measured_by_it(line: Line, tiny_model: Path) -> None:
+    learnt(line, tiny_model, "reward", run="scoring", max_steps=2)
+    reward = ReinforcementSettings(
+        reward_model="scoring", num_generations=4, max_completion_length=4
+    )
+    learnt(line, tiny_model, "grpo", run="scored", max_steps=2, reinforcement=reward)
+    told = measured(line, tiny_model, "scored")
+    assert [(one.weights, one.metric) for one in told] == [("base", "reward"), ("tuned", "reward")]
+    [by_label, _] = measured(line, tiny_model, "scored", metrics=["exact_match"])
+    assert by_label.metric == "exact_match"
 
 
 def test_written_answers_are_measured_beside_which_is_preferred(

@@ -22,7 +22,7 @@ from workbench.session import ModelSettings
 from workbench.worker.lane import Job, RefusedError
 from workbench.worker.results_desk import results_of
 from workbench.worker.shelf import GivenUpError, Shelf
-from workbench.worker.tuned import tuning_notes
+from workbench.worker.tuned import learnt_from, tuning_notes
 
 if TYPE_CHECKING:
     from workbench.data.selection import Selection
@@ -133,7 +133,7 @@ class Bench:
             prompt=request.prompt,
             model=request.model,
             weights=weights,
-            evaluation=request.evaluation,
+            evaluation=learnt_from(request),
             generation=request.generation,
             found=found,
             rows=rows,

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from workbench.protocol import Evaluate, Values, Weights
-from workbench.session import Session, SessionError, load
+from workbench.session import EvaluationSettings, Session, SessionError, load
 from workbench.worker.lane import Job
 
 if TYPE_CHECKING:
@@ -36,6 +38,19 @@ def tuning_notes(
         return tuning_overlap(request.prompt, measured, tuned_on(run, request.folder, job))
     except SourceError as error:
         return [f"What the adapter was tuned on cannot be looked at: {error}"]
+
+
+def learnt_from(request: Evaluate) -> EvaluationSettings:
+    """How answers are measured: where no metric is asked for, those of a run that learnt from a
+    reward model by what that model gives them."""
+    asked, adapter = request.evaluation, request.model.adapter
+    run = run_of(Path(request.folder), adapter) if adapter and not asked.metrics else None
+    if run is None or run.training.task != "grpo":
+        return asked
+    name = run.training.reinforcement.reward_model.strip()
+    if not name:
+        return asked
+    return replace(asked, metrics=["reward"], reward_model=name)
 
 
 def run_of(folder: Path, adapter: str) -> Session | None:
