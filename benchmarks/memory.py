@@ -31,7 +31,7 @@ import msgspec
 import torch
 from msgspec.structs import replace
 
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.data.sources import open_dataset
 from workbench.session import Session
@@ -239,7 +239,7 @@ def run(made: Session, folder: Path) -> dict[str, Any]:
         train(found.session, loaded, data, now, hooks, None)
     finally:
         now.close()
-    counts = [line["tokens"] for line in runs.Tail(now.folder / "metrics.jsonl").read()]
+    counts = [line["tokens"] for line in journal.read(now.folder / "metrics.jsonl")]
     tokens, seconds = counts[-1] - counts[0], hooks.seconds[-1] - hooks.seconds[1]
     return {
         "peak": resident("VmHWM") - before,

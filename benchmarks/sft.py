@@ -28,6 +28,7 @@ and by processor time, which says more where the machine is not quiet.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -142,7 +143,7 @@ def specification(way: str, session: Session, folder: Path, rows: Any, tokens: i
     more = {
         "stage": "sft",
         "do_train": True,
-        "model_name_or_path": model,
+        "model_name_or_path": model if precision == "bfloat16" else as_float32(model, folder),
         "finetuning_type": "lora",
         "lora_rank": settings.lora_r,
         "lora_alpha": settings.lora_alpha,
@@ -159,6 +160,18 @@ def specification(way: str, session: Session, folder: Path, rows: Any, tokens: i
     if not default:
         more |= {"disable_shuffling": True, "disable_gradient_checkpointing": True}
     return {**made, "arguments": {**usual, **more}}
+
+
+def as_float32(model: str, folder: Path) -> str:
+    """The model's folder with another number format in its configuration: LLaMA-Factory loads in
+    that one, and has no setting for it."""
+    made = folder / "model"
+    shutil.copytree(model, made, dirs_exist_ok=True)
+    path = made / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("torch_dtype", None)
+    path.write_text(json.dumps({**config, "dtype": "float32"}), encoding="utf-8")
+    return str(made)
 
 
 def run(python: str, specification: Any, folder: Path, threads: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from statistics import median
 
 from benchmarks.workspace import film_reviews, own_state
 from tests.terminal.terminal import WORKBENCH, Terminal
-from workbench import runs
+from workbench import journal, runs
 
 GOAL = 0.97
 
@@ -40,7 +40,7 @@ def with_screen(folder: Path, session: Path) -> tuple[float, list[float]]:
         terminal.ended()
     finally:
         terminal.close()
-    lines = [line for line in runs.Tail(run / "metrics.jsonl").read() if "loss" in line]
+    lines = [line for line in journal.read(run / "metrics.jsonl") if "loss" in line]
     tokens = lines[-1]["tokens"] - lines[0]["tokens"]
     return tokens / (lines[-1]["time"] - lines[0]["time"]), [line["loss"] for line in lines]
 

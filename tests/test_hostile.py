@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Run
 from tests.forking import Forking
 from tests.terminal.terminal import WORKBENCH
-from workbench import runs
+from workbench import journal, runs
 from workbench.session import Session
 
 
@@ -163,7 +163,7 @@ def test_a_line_that_does_not_fit_leaves_nothing_torn(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     path.write_bytes(b"{}\n")
     with pytest.raises(OSError, match="No space"):
-        runs.write_whole(Short(path, 5), b'{"step": 1}\n')  # type: ignore[arg-type]
+        journal.write_whole(Short(path, 5), b'{"step": 1}\n')  # type: ignore[arg-type]
     assert path.read_bytes() == b"{}\n"
 
 

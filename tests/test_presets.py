@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from workbench import presets, usual
+from workbench import advice, presets, relevance, usual
 from workbench import session as sessions
 from workbench.session import Session, SessionError, TrainingSettings
 from workbench.settings import Method, Task
@@ -20,13 +20,13 @@ def training(**settings: object) -> Session:
 
 
 def about(session: Session, setting: str, task: str = "auto", rows: int = 0) -> str:
-    found = dict(presets.advice_on(session, task, rows))
+    found = dict(advice.advice_on(session, task, rows))
     return found.get(f"training.{setting}", "")
 
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, workbench.presets\n"
+        "import sys, workbench.presets, workbench.advice\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'transformers', 'numpy')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -43,7 +43,7 @@ def test_each_preset_fits_each_task_and_method_and_is_not_unwise(task: str, meth
             assert sessions.loads(sessions.dumps(made)) == made  # its values are allowed
             assert made.training.task == task
             assert made.training.method == method
-            said = presets.advice_on(made, task, rows=1000)
+            said = advice.advice_on(made, task, rows=1000)
             assert [one for one in said if one[0] != "training.method"] == []
 
 
@@ -78,21 +78,21 @@ def test_a_preset_that_is_not_there_is_named() -> None:
 
 
 def test_settings_that_matter() -> None:
-    every = {f"training.{one}" for one in presets.leaves(TrainingSettings)}
+    every = {f"training.{one}" for one in relevance.leaves(TrainingSettings)}
     assert "training.masking.mlm_probability" in every
-    sft = presets.relevant(training(), "sft")
+    sft = relevance.relevant(training(), "sft")
     assert "training.lora_r" in sft
     assert not {one for one in sft if "masking" in one or "reinforcement" in one}
     assert "training.virtual_tokens.init" not in sft
     assert "training.keep_base" not in sft
-    full = presets.relevant(training(method="full"), "masked_lm")
+    full = relevance.relevant(training(method="full"), "masked_lm")
     assert {"training.keep_base", "training.masking.whole_words"} <= full
     assert "training.lora_r" not in full
-    assert presets.relevant(training(), "auto") >= sft
-    assert {"training.preference.beta", "training.preference.loss_type"} <= presets.relevant(
+    assert relevance.relevant(training(), "auto") >= sft
+    assert {"training.preference.beta", "training.preference.loss_type"} <= relevance.relevant(
         training(), "dpo"
     )
-    assert "training.preference.loss_type" not in presets.relevant(training(), "kto")
+    assert "training.preference.loss_type" not in relevance.relevant(training(), "kto")
 
 
 @pytest.mark.parametrize(
@@ -128,17 +128,17 @@ def test_what_is_unwise_is_said_of_the_setting(
 )
 def test_metrics_that_come_with_the_loss_need_no_rows_of_their_own(task: str) -> None:
     given = training(task=task, metric_rows=40)
-    assert "training.metric_rows" not in presets.relevant(given, task)
+    assert "training.metric_rows" not in relevance.relevant(given, task)
     assert task in about(given, "metric_rows")
     for preset in presets.PRESETS:
         assert presets.changes(given, preset.name, task)["training.metric_rows"] == 0
     answered = training(task="sft", metric_rows=40)
-    assert "training.metric_rows" in presets.relevant(answered, "sft")
+    assert "training.metric_rows" in relevance.relevant(answered, "sft")
     assert about(answered, "metric_rows") == ""
 
 
 def test_what_is_usual_is_not_warned_of() -> None:
-    assert presets.advice_on(Session(), "sft", rows=1000) == []
+    assert advice.advice_on(Session(), "sft", rows=1000) == []
     assert about(training(learning_rate=0.3, method="prompt_tuning"), "learning_rate") == ""
     given = training(task="dpo", metric_for_best_model="eval_reward_accuracy")
     assert about(given, "metric_for_best_model") == ""  # it comes with the loss
@@ -162,7 +162,7 @@ def test_advice_counts_the_steps_as_the_run_does() -> None:
     settings = replace(
         TrainingSettings(), per_device_train_batch_size=4, gradient_accumulation_steps=2
     )
-    assert presets.steps(settings, 100) == 13
-    assert presets.steps(replace(settings, num_train_epochs=2.0), 100) == 26
-    assert presets.steps(replace(settings, max_steps=5), 100) == 5
-    assert presets.steps(settings, 0) == 0
+    assert advice.steps(settings, 100) == 13
+    assert advice.steps(replace(settings, num_train_epochs=2.0), 100) == 26
+    assert advice.steps(replace(settings, max_steps=5), 100) == 5
+    assert advice.steps(settings, 0) == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import runs
+from workbench import journal, runs
 from workbench.session import Session
 
 
@@ -20,7 +20,7 @@ def make(tmp_path: Path, name: str = "a-1") -> runs.Run:
 
 def test_lines_are_read_once_and_a_torn_one_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
-    tail = runs.Tail(path)
+    tail = journal.Tail(path)
     assert tail.read() == []
     path.write_bytes(b'{"step": 1}\n{"st')
     assert tail.read() == [{"step": 1}]
@@ -36,7 +36,7 @@ def test_a_writer_mends_the_line_a_killed_one_left_open(tmp_path: Path) -> None:
     run = make(tmp_path)
     (run.folder / "metrics.jsonl").write_bytes(b'{"step": 1}\n{"ste')
     run.metrics(step=2)
-    assert [line["step"] for line in runs.Tail(run.folder / "metrics.jsonl").read()] == [1, 2]
+    assert [line["step"] for line in journal.read(run.folder / "metrics.jsonl")] == [1, 2]
 
 
 def test_one_process_writes(tmp_path: Path) -> None:
@@ -138,5 +138,5 @@ def test_no_disk_left_is_said_with_the_file(tmp_path: Path) -> None:
     )
     assert "metrics.jsonl cannot be written" in out.stdout
     assert "resume" in out.stdout
-    lines = runs.Tail(tmp_path / "runs" / "d-1" / "metrics.jsonl").read()
+    lines = journal.read(tmp_path / "runs" / "d-1" / "metrics.jsonl")
     assert [line["step"] for line in lines] == list(range(len(lines)))

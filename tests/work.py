@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.tiny import make_tiny_model, reviews
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.sources import Dataset, Selection, Source, memory_table
 from workbench.data.splits import divide
 from workbench.inference.model import LoadedModel, load_model
@@ -135,4 +135,4 @@ def fine_tune(
 
 def lines(run: runs.Run, file: str, key: str) -> list[Any]:
     """The values of a key in one of the run's files, of the lines that have it."""
-    return [one[key] for one in runs.Tail(run.folder / f"{file}.jsonl").read() if key in one]
+    return [one[key] for one in journal.read(run.folder / f"{file}.jsonl") if key in one]

@@ -16,6 +16,7 @@ last word is "running" and whose lock nobody holds was interrupted. Knows nothin
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -25,7 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from workbench import locks
+from workbench import journal, locks
 from workbench import session as sessions
 from workbench.protocol import RunState, RunStatus
 from workbench.session import Session
@@ -148,9 +149,9 @@ class Run:
         try:
             if file not in self.files:
                 path = self.folder / f"{file}.jsonl"
-                mend_torn_line(path)
+                journal.mend_torn_line(path)
                 self.files[file] = path.open("ab", buffering=0)
-            write_whole(self.files[file], json.dumps(line, default=str).encode() + b"\n")
+            journal.write_whole(self.files[file], json.dumps(line, default=str).encode() + b"\n")
         except OSError as error:
             raise RunError(
                 f"{self.folder / file}.jsonl cannot be written: {error.strerror}. "
@@ -225,33 +226,6 @@ def check_name(name: str) -> None:
         )
 
 
-def write_whole(file: IO[bytes], line: bytes) -> None:
-    """Write a line to an unbuffered file to its end, or nothing of it.
-
-    Raises:
-        OSError: when it does not fit: a full disk takes a part without a word.
-    """
-    begin = os.fstat(file.fileno()).st_size
-    try:
-        while line:
-            if not (written := file.write(line)):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            line = line[written:]
-    except OSError:
-        with suppress(OSError):
-            file.truncate(begin)
-        raise
-
-
-def mend_torn_line(path: Path) -> None:
-    """End a last line that a killed writer left open, so that the next starts on its own."""
-    with suppress(FileNotFoundError), path.open("rb+") as file:
-        if file.seek(0, os.SEEK_END):
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-
-
 def is_after(line: str, step: int, only_pinned: bool) -> bool:
     """Whether a line is of a step after that one."""
     try:
@@ -263,46 +237,6 @@ def is_after(line: str, step: int, only_pinned: bool) -> bool:
         return False
 
 
-LAST = b"\n"  # is in no line: of a file only the last one is read
-
-
-class Tail:
-    """Reads a growing file of JSON lines, each once; lines that are no JSON are passed over. One
-    that was replaced is read from its beginning.
-
-    Args:
-        only: lines without these bytes are passed over unread, but for the last two: the figures
-            of a step and of its evaluation.
-    """
-
-    def __init__(self, path: Path, only: bytes = b"") -> None:
-        self.path, self.position, self.rest = path, 0, b""
-        self.only = only
-        self.file = 0  # which it is, whatever its name
-
-    def read(self) -> list[dict[str, Any]]:
-        """The lines that have come since the last call."""
-        try:
-            with self.path.open("rb") as file:
-                about = os.fstat(file.fileno())
-                if about.st_size < self.position or about.st_ino != self.file:
-                    self.position, self.rest, self.file = 0, b"", about.st_ino
-                file.seek(self.position)
-                new = file.read()
-        except OSError:
-            return []
-        self.position += len(new)
-        *lines, self.rest = (self.rest + new).split(b"\n")
-        found = []
-        if self.only:
-            lines = [line for line in lines[:-2] if self.only in line] + lines[-2:]
-        for line in lines:
-            with suppress(ValueError):
-                if isinstance(value := json.loads(line), dict):
-                    found.append(value)
-        return found
-
-
 def is_locked(folder: Path) -> bool:
     """Whether a process is training this run now."""
     return locks.is_held(folder / "lock")
@@ -312,7 +246,7 @@ def status(folder: Path) -> RunStatus:
     """What became of a run, from its files."""
     state: RunState = "running"
     message, total, step = "", 0, 0
-    for event in Tail(folder / "events.jsonl").read():
+    for event in journal.read(folder / "events.jsonl"):
         kind = str(event.get("event"))
         total = int(event.get("total_steps") or total)
         step = int(event.get("step") or step)
@@ -320,7 +254,7 @@ def status(folder: Path) -> RunStatus:
             state, message = "running", ""
         elif kind in ENDED:
             state, message = ENDED[kind], str(event.get("message", ""))
-    for line in Tail(folder / "metrics.jsonl", only=LAST).read()[-1:]:
+    for line in journal.read(folder / "metrics.jsonl", only=journal.LAST)[-1:]:
         step = max(step, int(line.get("step") or 0))
     if state == "running" and not is_locked(folder):
         state = "interrupted"
@@ -369,7 +303,7 @@ def finished_checkpoints(folder: Path) -> Iterator[tuple[int, Path]]:
     """
     steps = {
         int(event["step"])
-        for event in standing(Tail(folder / "events.jsonl").read())
+        for event in standing(journal.read(folder / "events.jsonl"))
         if event.get("event") == "checkpoint" and "step" in event
     }
     for step in sorted(steps):
@@ -392,19 +326,31 @@ def standing(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def checkpoint_to_resume(folder: Path) -> tuple[int, Path] | None:
     """The checkpoint that a run goes on from: the newest whole one.
 
-    Where numbers broke again after it, its weights are too far gone for any learning rate: then an
-    earlier one, the best if it is earlier.
+    Where numbers broke after it and its own evaluation gave none either, or they broke again, its
+    weights are too far gone for any learning rate: then an earlier one, the best if it is earlier.
     """
     found = last_checkpoint(folder)
     kinds = ("started", "resumed", "broken_numbers")
-    turns = [e for e in Tail(folder / "events.jsonl").read() if e.get("event") in kinds][-2:]
-    if found is None or [one["event"] for one in turns] != ["resumed", "broken_numbers"]:
+    turns = [e for e in journal.read(folder / "events.jsonl") if e.get("event") in kinds][-2:]
+    if found is None or [one["event"] for one in turns[-1:]] != ["broken_numbers"]:
         return found
-    earlier = [one for one in finished_checkpoints(folder) if one[0] < found[0]]
-    if turns[0].get("step") != found[0] or not earlier:
+    blank = broken_evaluations(folder)
+    again = turns[0]["event"] == "resumed" and turns[0].get("step") == found[0]
+    last = found[0] - 1 if again else found[0]
+    sound = [one for one in finished_checkpoints(folder) if one[0] <= last and one[0] not in blank]
+    if found in sound or not sound:
         return found
     best = best_checkpoint(folder)
-    return best if best in earlier else earlier[-1]
+    return best if best in sound else sound[-1]
+
+
+def broken_evaluations(folder: Path) -> set[int]:
+    """The steps whose evaluation gave a loss that is no number."""
+    return {
+        int(line["step"])
+        for line in journal.read(folder / "metrics.jsonl", only=b'"eval_loss"')
+        if "step" in line and not math.isfinite(float(line.get("eval_loss") or 0.0))
+    }
 
 
 def last_checkpoint(folder: Path) -> tuple[int, Path] | None:
@@ -416,7 +362,7 @@ def best_checkpoint(folder: Path) -> tuple[int, Path] | None:
     """The checkpoint of the best evaluation: its step and its folder; the newest where there was
     no evaluation."""
     there = dict(finished_checkpoints(folder))
-    for event in reversed(standing(Tail(folder / "events.jsonl").read())):
+    for event in reversed(standing(journal.read(folder / "events.jsonl"))):
         if event.get("event") == "best" and event.get("step") in there:
             return int(event["step"]), there[event["step"]]
     return last_checkpoint(folder)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.tiny import make_tiny_model, reviews
 from tests.work import PROMPT, Listener, keep_libraries, nobody_listens
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.sources import open_dataset
 from workbench.inference.model import LoadedModel, load_model, model_config
 from workbench.session import (
@@ -90,4 +90,4 @@ def trained(folder: Path, name: str, session: Session) -> tuple[runs.Run, Loaded
 
 
 def metrics(path: Path) -> list[dict[str, Any]]:
-    return runs.Tail(path).read()
+    return journal.read(path)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.exporting.made import made, trained, workspace
 from tests.work import nobody_listens
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.exporting.errors import ExportError
 from workbench.exporting.export import export
@@ -112,7 +112,7 @@ def test_the_card_tells_what_was_done(folder: Path, tuned: dict[str, LoadedModel
     assert "DoRA" in text
     assert "| rows trained on | 35 |" in text
     assert "35 rows" not in text
-    lines = runs.Tail(folder / "runs" / "dora" / "metrics.jsonl").read()
+    lines = journal.read(folder / "runs" / "dora" / "metrics.jsonl")
     losses = [one["loss"] for one in lines if "loss" in one]
     assert f"Training loss: {losses[0]:.4f} at step 1, {losses[-1]:.4f}" in text
     assert f"{next(one for one in lines if 'eval_loss' in one)['eval_loss']:.4f}" in text

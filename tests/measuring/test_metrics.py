@@ -14,6 +14,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from tests.measuring.made import chosen_labels, figures_of, replies_of, sentences
 from workbench.data.prompting import PromptError
 from workbench.measuring.metrics import Calibration, choose_metrics, confusion, score
+from workbench.measuring.metrics.figures import figure
 from workbench.measuring.metrics.translation import Bleu, Chrf, Ter
 from workbench.measuring.replies import Reply, chosen, confidence_of
 from workbench.session import EvaluationSettings
@@ -114,7 +115,11 @@ def test_bleu_says_how_it_was_made() -> None:
     metric, replies = Bleu(), replies_of(expected, answers)
     for reply in replies:
         metric.score(reply)
-    assert metric.notes(replies) == [f"BLEU: {reference.get_signature()}."]
+    assert metric.notes(replies) == []
+    assert metric.signature() == str(reference.get_signature())
+    made = figure(metric, replies, [{"bleu": metric.score(reply)} for reply in replies])
+    assert made is not None
+    assert made.signature == metric.signature()
 
 
 @pytest.mark.parametrize("name", ["rouge1", "rouge2", "rougeL"])

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from tests.terminal.conftest import Open
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 
 
@@ -58,7 +58,7 @@ def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 
     status = runs.status(folder)
     assert status.state == "stopped"
     assert (runs.last_checkpoint(folder) or (0,))[0] == status.step
-    samples = runs.Tail(folder / "samples.jsonl").read()
+    samples = journal.read(folder / "samples.jsonl")
     assert {one["weights"] for one in samples} == {"base", "tuned"}
 
     # compare: base and tuned side by side, from one model in memory

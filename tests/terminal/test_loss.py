@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tests.terminal.conftest import Open
 from tests.terminal.terminal import Terminal
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.session import Session
 from workbench.worker.place import living
@@ -61,7 +61,7 @@ def test_a_lost_terminal_leaves_the_run_alive_and_what_was_typed(
     again.until("● running")
     again.until("typed last")
     again.until("step [1-9]")
-    losses = [line["step"] for line in runs.Tail(folder / "metrics.jsonl").read() if "loss" in line]
+    losses = [line["step"] for line in journal.read(folder / "metrics.jsonl") if "loss" in line]
     assert losses == list(range(1, len(losses) + 1))
 
 
@@ -81,7 +81,7 @@ def test_a_killed_worker_is_started_anew_and_the_run_resumes(
     screen.press("ctrl+r")
     screen.until("● running", 90)
     wait(lambda: runs.status(folder).step > reached + 3)
-    steps = [line["step"] for line in runs.Tail(folder / "metrics.jsonl").read() if "loss" in line]
+    steps = [line["step"] for line in journal.read(folder / "metrics.jsonl") if "loss" in line]
     assert steps[-1] > reached
     assert "Traceback" not in screen.output
 

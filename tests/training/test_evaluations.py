@@ -11,7 +11,7 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 
 from tests.work import PROMPT, Listener, fine_tune, lines, load_tiny, rows, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.prompting import encode_prompt
 from workbench.data.splits import row_key
 from workbench.inference.generation import generate
@@ -39,15 +39,15 @@ def made(**training: object) -> Session:
 
 
 def evaluations(run: runs.Run) -> list[dict]:
-    return [one for one in runs.Tail(run.folder / "metrics.jsonl").read() if "eval_loss" in one]
+    return [one for one in journal.read(run.folder / "metrics.jsonl") if "eval_loss" in one]
 
 
 def samples(run: runs.Run) -> list[dict]:
-    return runs.Tail(run.folder / "samples.jsonl").read()
+    return journal.read(run.folder / "samples.jsonl")
 
 
 def events(run: runs.Run, kind: str) -> list[dict]:
-    return [one for one in runs.Tail(run.folder / "events.jsonl").read() if one["event"] == kind]
+    return [one for one in journal.read(run.folder / "events.jsonl") if one["event"] == kind]
 
 
 def test_each_evaluation_has_the_tasks_own_metrics(tiny: LoadedModel, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_broken_numbers_say_what_can_be_done(step: int, saved: bool, said: str) 
 
 
 def lines_of(folder: Path, key: str) -> list[dict]:
-    return [one for one in runs.Tail(folder / "metrics.jsonl").read() if key in one]
+    return [one for one in journal.read(folder / "metrics.jsonl") if key in one]
 
 
 def test_an_error_in_the_evaluation_comes_before_the_first_step(

@@ -12,7 +12,7 @@ from tests.tiny import REVIEWS, make_tiny_model
 from tests.training.batches import rows_in
 from tests.training.plain import examples_of, plain_losses
 from tests.work import Listener, dataset, fine_tune, lines, load_tiny, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.tokens import inspect
 from workbench.inference.model import LoadedModel
 from workbench.session import Prompt
@@ -141,7 +141,7 @@ def test_overlong_texts_are_split_into_rows_of_their_own(folder: Path, tmp_path:
     made = session(EMPTY, max_length=32, overlong="split")
     data = dataset(rows, rows)
     run = fine_tune(load_tiny(folder), tmp_path, "a", data=data, made=made)
-    about = runs.Tail(run.folder / "events.jsonl").read()[0]
+    about = journal.read(run.folder / "events.jsonl")[0]
     whole = encoder(load_tiny(folder).tokenizer, rows, EMPTY).encode(rows[0])[0]
     assert about["tokens"] == 4 * len(whole.input_ids)
     assert about["rows"] == 4 * -(-len(whole.input_ids) // 32)
@@ -152,7 +152,7 @@ def test_rows_without_an_answer_are_left_out_and_counted(folder: Path, tmp_path:
     run = fine_tune(
         load_tiny(folder), tmp_path, "a", data=dataset(rows, rows[:1]), made=session(EMPTY)
     )
-    about = runs.Tail(run.folder / "events.jsonl").read()[0]
+    about = journal.read(run.folder / "events.jsonl")[0]
     assert (about["rows"], about["rows_left_out"]) == (6, 1)
 
 

@@ -12,7 +12,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from tests.training.by_trl import arguments, logged, preferences
 from tests.work import Listener, dataset, fine_tune, lines, load_tiny, nobody_listens, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.prompting import encode_turns
 from workbench.inference.generation import generate
 from workbench.session import GenerationSettings, Prompt, Session
@@ -119,7 +119,7 @@ def test_answers_get_a_higher_reward_after_a_run(folder: Path, workspace: Path) 
     assert lines(run, "metrics", "eval_loss")[-1] == -rewards[-1]
     drawn = lines(run, "metrics", "reward")
     assert sum(drawn[-5:]) > sum(drawn[:5]) + 0.3
-    samples = [one for one in runs.Tail(run.folder / "samples.jsonl").read() if one.get("drawn")]
+    samples = [one for one in journal.read(run.folder / "samples.jsonl") if one.get("drawn")]
     assert len(samples) == 20 * 4
     assert all(one["reward"] == pytest.approx(letters(one["text"])) for one in samples)
     assert "What is it?" in samples[0]["asked"]
@@ -129,7 +129,7 @@ def test_all_answers_to_a_prompt_are_in_one_step_whatever_the_batch(
     folder: Path, workspace: Path
 ) -> None:
     run = reinforced(folder, workspace, "a", per_device_train_batch_size=3, max_steps=1)
-    begun = runs.Tail(run.folder / "events.jsonl").read()[0]
+    begun = journal.read(run.folder / "events.jsonl")[0]
     assert (begun["prompts_a_step"], begun["answers_a_prompt"]) == (1, 4)
 
 
@@ -178,7 +178,7 @@ def test_a_reward_that_tells_no_answers_apart_is_said(folder: Path, workspace: P
     run = reinforced(folder, workspace, "a", reward="same.py:score")
     said = [
         one
-        for one in runs.Tail(run.folder / "events.jsonl").read()
+        for one in journal.read(run.folder / "events.jsonl")
         if one["event"] == "nothing_to_learn"
     ]
     assert len(said) == 1

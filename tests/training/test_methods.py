@@ -13,7 +13,7 @@ from tests.inference.kinds import load_kind
 from tests.training.plain import plain_losses
 from tests.translating import load_pairs_model
 from tests.work import Listener, fine_tune, lines, load_tiny, nobody_listens, rows, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.inference.adapters import misfit
 from workbench.inference.errors import ModelError
 from workbench.inference.fingerprints import fingerprint
@@ -73,7 +73,7 @@ def test_losses_are_those_of_plain_peft_and_the_base_stays_as_it_was(
     assert not torch.equal(logits(loaded, "tuned"), before)
     expected = plain_losses(load_tiny(folder), session(**settings(method)), rows(), tmp_path)
     assert ours == pytest.approx(expected, abs=2e-5)
-    event = runs.Tail(run.folder / "events.jsonl").read()[0]
+    event = journal.read(run.folder / "events.jsonl")[0]
     assert event["trainable"] == loaded.status().trainable or not loaded.status().trainable
     assert event["parameters"] == load_tiny(folder).status().parameters
     loaded.drop_tuned()

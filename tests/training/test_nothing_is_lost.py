@@ -12,7 +12,7 @@ from peft import get_peft_model_state_dict
 
 from tests.training.runs_again import Killed, killed_at, resume
 from tests.work import Listener, fine_tune, lines, load_tiny, session
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.inference.model import LoadedModel
 from workbench.session import GenerationSettings, TrainingSettings
@@ -29,7 +29,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 
 def events(folder: Path, kind: str) -> list[dict]:
-    return [one for one in runs.Tail(folder / "events.jsonl").read() if one["event"] == kind]
+    return [one for one in journal.read(folder / "events.jsonl") if one["event"] == kind]
 
 
 def weights(loaded: LoadedModel) -> dict[str, torch.Tensor]:
@@ -259,6 +259,22 @@ def test_a_run_that_breaks_again_goes_back_further(
     assert lines(run, "metrics", "learning_rate") == pytest.approx([5e-3] * 2 + [1.25e-3] * 4)
 
 
+def test_a_checkpoint_whose_evaluation_gave_no_number_is_not_gone_on_from(tmp_path: Path) -> None:
+    run = runs.Run.create(tmp_path, "a", session(), {})
+    run.event("started", step=0)
+    for step, loss in ((2, 1.5), (4, float("inf"))):
+        folder = run.checkpoints / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text("{}")
+        run.metrics(step=step, eval_loss=loss)
+        run.event("checkpoint", step=step)
+    run.metrics(step=5, loss=2.0)
+    assert (runs.checkpoint_to_resume(run.folder) or (0,))[0] == 4  # a person may have stopped it
+    run.event("broken_numbers", step=5)
+    run.close()
+    assert (runs.checkpoint_to_resume(run.folder) or (0,))[0] == 2
+
+
 def test_what_a_run_went_back_beyond_does_not_count(tmp_path: Path) -> None:
     run = runs.Run.create(tmp_path, "a", session(), {})
     for step in (2, 4):
@@ -386,7 +402,7 @@ def test_lines_of_lost_steps_are_taken_back_and_the_persons_own_answers_stay(
     tmp_path: Path,
 ) -> None:
     run = runs.Run.create(tmp_path, "a", session(), {})
-    tail = runs.Tail(run.folder / "metrics.jsonl")
+    tail = journal.Tail(run.folder / "metrics.jsonl")
     for step in range(1, 6):
         run.metrics(step=step, loss=1.0)
         run.sample(step=step, text="pinned", pinned=True)

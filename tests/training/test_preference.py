@@ -15,7 +15,7 @@ from trl.trainer.kto_trainer import KTOTrainer
 
 from tests.training.by_trl import ENDS_WITH_THE_ANSWER, arguments, logged, preferences, turn
 from tests.work import Listener, dataset, fine_tune, lines, load_tiny, nobody_listens, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.prompting import encode_turns
 from workbench.inference.generation import generate
 from workbench.inference.model import LoadedModel
@@ -271,7 +271,7 @@ def test_thumbs_up_and_down_are_learnt(folder: Path, tmp_path: Path) -> None:
             preference=PreferenceSettings(beta=0.5),
         ),
     )
-    begun = runs.Tail(run.folder / "events.jsonl").read()[0]
+    begun = journal.read(run.folder / "events.jsonl")[0]
     assert (begun["rows_good"], begun["rows_bad"]) == (16, 10)
     accuracy = lines(run, "metrics", "eval_reward_accuracy")
     assert accuracy[0] == 0.5
@@ -293,7 +293,7 @@ def test_rows_of_which_nothing_can_be_learnt_are_left_out_and_counted(
         data=dataset([*ROWS[:8], *odd], HELD_OUT),
         made=preferring("dpo", max_length=128),
     )
-    begun = runs.Tail(run.folder / "events.jsonl").read()[0]
+    begun = journal.read(run.folder / "events.jsonl")[0]
     assert (begun["rows"], begun["rows_left_out"]) == (8, 3)
     assert begun["why_left_out"] == {
         "both answers are equal": 1,

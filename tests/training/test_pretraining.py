@@ -11,7 +11,7 @@ import torch
 
 from tests.data.test_books import NOW
 from tests.work import Listener, dataset, fine_tune, lines, load_tiny, nobody_listens, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.sources import Dataset, open_dataset
 from workbench.inference.model import LoadedModel
 from workbench.session import DatasetSettings, Prompt, Session
@@ -160,7 +160,7 @@ def test_packed_and_padded_measure_the_same_and_learn(
     loaded = load_tiny(folder)
     chosen = made(packing=packing, num_train_epochs=2.0, eval_steps=0)
     run = fine_tune(loaded, tmp_path, "a", data=data, made=chosen)
-    told = [one for one in runs.Tail(run.folder / "metrics.jsonl").read() if "eval_loss" in one]
+    told = [one for one in journal.read(run.folder / "metrics.jsonl") if "eval_loss" in one]
     first, last = told[0], told[-1]
     assert last["eval_loss"] < first["eval_loss"] - 0.05
     assert last["eval_perplexity"] == pytest.approx(math.exp(last["eval_loss"]))
@@ -177,7 +177,7 @@ def test_packed_and_padded_measure_the_same_and_learn(
     assert first["eval_loss"] == pytest.approx(total / count, abs=1e-5)
     bits = total / math.log(2) / sum(recipe.measured.bytes)
     assert first["eval_bits_per_byte"] == pytest.approx(bits, rel=1e-5)
-    about = runs.Tail(run.folder / "events.jsonl").read()[0]
+    about = journal.read(run.folder / "events.jsonl")[0]
     assert about["packing"].startswith("on" if packing == "auto" else "off")
 
 

@@ -12,7 +12,7 @@ from tests.tiny import make_tiny_model
 from tests.training.by_trl import preferences
 from tests.work import Listener as Hooks
 from tests.work import dataset, fine_tune, lines, nobody_listens, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.formats import recognise_table
 from workbench.data.prompting import PromptError
 from workbench.inference.errors import ModelError
@@ -68,7 +68,7 @@ def reinforced(workspace: Path, name: str, made: Session) -> runs.Run:
 
 
 def drawn(run: runs.Run) -> list[dict[str, Any]]:
-    return [one for one in runs.Tail(run.folder / "samples.jsonl").read() if one.get("drawn")]
+    return [one for one in journal.read(run.folder / "samples.jsonl") if one.get("drawn")]
 
 
 @pytest.mark.parametrize("reward", ["", "one.py:score"])

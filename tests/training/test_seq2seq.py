@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from tests.translating import ROWS, load_pairs_model
 from tests.work import Listener, dataset, fine_tune, lines, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.pairing import Pairing
 from workbench.data.reading import encoder_of
 from workbench.data.tokens import inspect
@@ -68,7 +68,7 @@ def test_a_tiny_model_learns_to_translate(kind: str, folder: Path, tmp_path: Pat
         keep_base=False,
     )
     run = fine_tune(loaded, tmp_path, "a", data=DATA, made=chosen)
-    told = [one for one in runs.Tail(run.folder / "metrics.jsonl").read() if "eval_loss" in one]
+    told = [one for one in journal.read(run.folder / "metrics.jsonl") if "eval_loss" in one]
     assert told[-1]["eval_loss"] < told[0]["eval_loss"] / 3
     assert told[-1]["eval_chrf"] > told[0]["eval_chrf"] + 20
     assert {"eval_chrf", "eval_bleu"} <= set(told[-1])

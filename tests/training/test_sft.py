@@ -8,7 +8,7 @@ from peft import get_peft_model_state_dict
 
 from tests.training.plain import plain_losses
 from tests.work import PROMPT, Listener, fine_tune, lines, load_tiny, nobody_listens, rows, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.data.prompting import encode_example, encode_prompt
 from workbench.inference.generation import generate
 from workbench.inference.model import LoadedModel
@@ -136,9 +136,7 @@ def test_the_evaluation_loss_comes_at_step_0_at_every_eval_steps_and_at_the_end(
     hooks = Listener()
     run = fine_tune(tiny, tmp_path, "a", hooks, eval_steps=5, evaluation_rows=10)
     steps = [
-        line["step"]
-        for line in runs.Tail(run.folder / "metrics.jsonl").read()
-        if "eval_loss" in line
+        line["step"] for line in journal.read(run.folder / "metrics.jsonl") if "eval_loss" in line
     ]
     assert steps == [0, 5, 10, 12]
     measured = lines(run, "metrics", "eval_loss")
@@ -242,7 +240,7 @@ def test_tokens_count_text_without_padding(tiny: LoadedModel, tmp_path: Path) ->
     run = fine_tune(tiny, tmp_path, "a")
     examples = [encode_example(tiny.tokenizer, PROMPT, row, 512) for row in rows().train]
     assert lines(run, "metrics", "tokens")[-1] == sum(len(one.input_ids) for one in examples)
-    for line in runs.Tail(run.folder / "metrics.jsonl").read():
+    for line in journal.read(run.folder / "metrics.jsonl"):
         assert set(line) <= set(runs.METRICS)
         assert line["memory_peak"] >= line["memory"] > 0
 

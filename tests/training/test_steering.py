@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.training.runs_again import Killed, killed_at, resume
 from tests.work import Listener, fine_tune, lines, load_tiny, session
-from workbench import runs
+from workbench import journal, runs
 from workbench.inference.model import LoadedModel
 from workbench.session import GenerationSettings
 from workbench.training.errors import TrainingError
@@ -22,7 +22,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 
 def events(folder: Path, kind: str) -> list[dict]:
-    return [one for one in runs.Tail(folder / "events.jsonl").read() if one["event"] == kind]
+    return [one for one in journal.read(folder / "events.jsonl") if one["event"] == kind]
 
 
 class Person(Listener):
@@ -99,7 +99,7 @@ def test_an_evaluation_and_a_checkpoint_are_made_when_asked_for(
     person = Person({3: ("evaluate",), 5: ("checkpoint",)})
     run = fine_tune(tiny, tmp_path, "a", person, max_steps=8, evaluation_rows=8)
     evaluated = [
-        one["step"] for one in runs.Tail(run.folder / "metrics.jsonl").read() if "eval_loss" in one
+        one["step"] for one in journal.read(run.folder / "metrics.jsonl") if "eval_loss" in one
     ]
     assert evaluated == [0, 3, 8]
     assert [one["step"] for one in events(run.folder, "evaluated")] == [3]
@@ -142,7 +142,7 @@ def test_a_paused_run_serves_evaluates_and_saves_but_trains_nothing(
     assert "paused" in {what for _, _, what in person.news}
     kinds = [
         (one["event"], one["step"])
-        for one in runs.Tail(run.folder / "events.jsonl").read()
+        for one in journal.read(run.folder / "events.jsonl")
         if one["step"] == 3
     ]
     assert kinds == [

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.worker.conftest import Line
-from workbench import runs
+from workbench import journal, runs
 from workbench.protocol import (
     Done,
     Failed,
@@ -41,11 +41,11 @@ def reached(line: Line, step: int) -> TrainingAdvanced:
 
 
 def events(folder: Path, kind: str) -> list[dict]:
-    return [one for one in runs.Tail(folder / "events.jsonl").read() if one["event"] == kind]
+    return [one for one in journal.read(folder / "events.jsonl") if one["event"] == kind]
 
 
 def metrics(folder: Path, key: str) -> list[Any]:
-    return [one[key] for one in runs.Tail(folder / "metrics.jsonl").read() if key in one]
+    return [one[key] for one in journal.read(folder / "metrics.jsonl") if key in one]
 
 
 def test_a_run_is_steered_between_its_steps(line: Line, session: Session) -> None:
@@ -65,7 +65,7 @@ def test_a_run_is_steered_between_its_steps(line: Line, session: Session) -> Non
     assert "above 0" in refused.message
     line.send(StopTraining())
     assert line.wait_for(TrainingEnded).run.state == "stopped"
-    written = runs.Tail(folder / "metrics.jsonl").read()
+    written = journal.read(folder / "metrics.jsonl")
     rates = {one["step"]: one["learning_rate"] for one in written if "learning_rate" in one}
     assert rates[changed["step"] + 1] <= 1e-5 < rates[changed["step"]]
     assert any(one.get("asked") for one in events(folder, "checkpoint"))
@@ -113,7 +113,7 @@ def test_pinned_answers_come_with_each_evaluation(line: Line, session: Session) 
     ended = line.wait_for(TrainingEnded)
     assert ended.run.state == "finished"
     folder = Path(ended.run.folder)
-    samples = runs.Tail(folder / "samples.jsonl").read()
+    samples = journal.read(folder / "samples.jsonl")
     assert [(one["step"], one["pinned"], one["weights"]) for one in samples] == [
         (step, True, "tuned") for step in (0, 2, 4)
     ]
@@ -153,7 +153,7 @@ def test_a_host_that_is_killed_in_a_run_loses_nothing(
     for key in ("step", "loss", "eval_loss", "tokens"):
         assert metrics(part, key) == metrics(whole, key), key
     texts = [
-        [(one["step"], one["text"]) for one in runs.Tail(folder / "samples.jsonl").read()]
+        [(one["step"], one["text"]) for one in journal.read(folder / "samples.jsonl")]
         for folder in (part, whole)
     ]
     assert texts[0] == texts[1]

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from transformers import AutoTokenizer
 
 from tests.worker.conftest import Line
-from workbench import runs
+from workbench import journal, runs
 from workbench.protocol import (
     Cancel,
     DatasetOpened,
@@ -177,7 +177,7 @@ def test_a_run_is_a_folder_with_its_whole_history(line: Line, session: Session) 
     ended = line.wait_for(TrainingEnded)
     assert ended.run.state == "finished"
     assert not runs.is_locked(folder)
-    metrics = runs.Tail(folder / "metrics.jsonl").read()
+    metrics = journal.read(folder / "metrics.jsonl")
     losses = [one["loss"] for one in metrics if "loss" in one]
     total = ended.run.total_steps
     assert len(losses) == total
@@ -221,7 +221,7 @@ def test_a_prompt_is_answered_between_two_steps_of_a_run(line: Line, session: Se
     line.send(StopTraining())
     ended = line.wait_for(TrainingEnded)
     assert ended.run.step > step
-    samples = runs.Tail(Path(ended.run.folder) / "samples.jsonl").read()
+    samples = journal.read(Path(ended.run.folder) / "samples.jsonl")
     asked = [one["text"] for one in samples if not one.get("pinned")]
     assert asked == [one.text for one in answers]
 
@@ -260,7 +260,7 @@ def test_a_stopped_run_resumes_from_its_checkpoint(line: Line, session: Session)
     line.send(resumed)
     ended = line.wait_for(TrainingEnded)
     assert (ended.run.state, ended.run.step) == ("finished", step + 3)
-    steps = [one["step"] for one in runs.Tail(folder / "metrics.jsonl").read() if "loss" in one]
+    steps = [one["step"] for one in journal.read(folder / "metrics.jsonl") if "loss" in one]
     assert steps == list(range(1, step + 4))
     refused = line.ask(resumed)[-1]
     assert isinstance(refused, Failed)
@@ -287,7 +287,7 @@ def test_a_run_that_goes_on_with_other_rows_says_so(line: Line, session: Session
         line.wait_for(TrainingStarted)
         line.send(StopTraining())
         line.wait_for(TrainingEnded)
-        events = runs.Tail(folder / "events.jsonl").read()
+        events = journal.read(folder / "events.jsonl")
         said = [one["message"] for one in events if one["event"] == "problem"]
         assert len([one for one in said if "are others than when the run began" in one]) == count
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.encoders import make_bert
 from tests.tiny import reviews
 from tests.worker.conftest import Line
-from workbench import runs
+from workbench import journal
 from workbench import session as sessions
 from workbench.protocol import (
     Compare,
@@ -113,10 +113,10 @@ def test_a_classifier_is_trained_asked_and_compared(
         "classification",
         ["negative", "positive"],
     )
-    measured = runs.Tail(folder / "metrics.jsonl").read()
+    measured = journal.read(folder / "metrics.jsonl")
     accuracy = [one["eval_accuracy"] for one in measured if "eval_accuracy" in one]
     assert accuracy[-1] > accuracy[0]
-    samples = runs.Tail(folder / "samples.jsonl").read()
+    samples = journal.read(folder / "samples.jsonl")
     assert {one["text"] for one in samples} <= {"negative", "positive"}
     assert answers(generate(line, encoder)) == {"tuned": "negative"}  # its base has no head
     [tokens] = [one for one in generate(line, encoder, alternatives=2) if isinstance(one, Tokens)]
@@ -179,7 +179,7 @@ def test_numbers_and_several_labels_are_learnt_and_measured(  # noqa: PLR0917
     assert (ended.state, ended.message) == ("finished", "")
     folder = line.folder / "runs" / problem
     assert sessions.load(folder / "session.toml").training.classification.problem_type == problem
-    told = [one for one in runs.Tail(folder / "metrics.jsonl").read() if "eval_loss" in one]
+    told = [one for one in journal.read(folder / "metrics.jsonl") if "eval_loss" in one]
     assert told[-1]["eval_loss"] < told[0]["eval_loss"]
     assert told[-1][metric] > told[0][metric]
     tuned = replace(made, model=replace(made.model, adapter=problem))
@@ -200,11 +200,11 @@ def test_words_are_learnt_and_guessed(open_line: Any, encoder: Session) -> None:
     training = replace(encoder.training, task="masked_lm", num_train_epochs=4.0)
     ended = start(line, replace(encoder, training=training), "words")
     assert (ended.state, ended.message) == ("finished", "")
-    metrics = runs.Tail(line.folder / "runs" / "words" / "metrics.jsonl").read()
+    metrics = journal.read(line.folder / "runs" / "words" / "metrics.jsonl")
     told = [one for one in metrics if "eval_loss" in one]
     assert told[-1]["eval_loss"] < told[0]["eval_loss"]
     assert told[-1]["eval_masked_accuracy"] > told[0]["eval_masked_accuracy"]
-    samples = runs.Tail(line.folder / "runs" / "words" / "samples.jsonl").read()
+    samples = journal.read(line.folder / "runs" / "words" / "samples.jsonl")
     assert all("write [MASK]" in one["problem"] for one in samples)
     masked = replace(encoder, prompts=[Prompt(name="m", template="{{ text }} It is [MASK].")])
     masked = replace(masked, active_prompt="m", model=replace(encoder.model, adapter="words"))

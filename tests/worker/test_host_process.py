@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.worker.conftest import Line
-from workbench import runs
+from workbench import journal, runs
 from workbench.protocol import (
     Done,
     Hello,
@@ -79,7 +79,7 @@ def test_a_run_goes_on_when_everyone_has_left_and_sigterm_stops_it_with_a_checkp
         lambda event: isinstance(event, TrainingAdvanced) and event.run.step > welcome.run.step
     )
     folder = Path(later.run.folder)
-    steps = [one["step"] for one in runs.Tail(folder / "metrics.jsonl").read() if "loss" in one]
+    steps = [one["step"] for one in journal.read(folder / "metrics.jsonl") if "loss" in one]
     assert steps == list(range(1, len(steps) + 1))
     os.kill(welcome.pid, signal.SIGTERM)
     assert second.wait_for(TrainingEnded).run.state == "stopped"

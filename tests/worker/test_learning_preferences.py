@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.by_trl import preferences
 from tests.worker.conftest import Line
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.protocol import (
     Compare,
@@ -87,9 +87,9 @@ def learnt(
     ended = line.wait_for(TrainingEnded).run
     assert ended.state == "finished", ended.message
     folder = Path(ended.folder)
-    assert runs.Tail(folder / "events.jsonl").read()[0]["task"] == task
-    told = runs.Tail(folder / "metrics.jsonl").read()
-    samples = runs.Tail(folder / "samples.jsonl").read()
+    assert journal.read(folder / "events.jsonl")[0]["task"] == task
+    told = journal.read(folder / "metrics.jsonl")
+    samples = journal.read(folder / "samples.jsonl")
     assert {one["step"] for one in samples if one.get("pinned")} == {0, told[-1]["step"]}
     return (
         [one for one in told if "eval_loss" in one],

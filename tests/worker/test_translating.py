@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.data.test_books import NOW
 from tests.translating import ROWS, make_t5
 from tests.worker.conftest import Line
-from workbench import runs
+from workbench import journal
 from workbench import session as sessions
 from workbench.protocol import Evaluate, Evaluated, Generate, GenerationFinished, TrainingEnded
 from workbench.session import (
@@ -65,10 +65,10 @@ def test_a_translator_is_chosen_trained_asked_and_measured(t5: Path, tmp_path: P
         ended = line.wait_for(TrainingEnded)
         assert ended.run.state == "finished", ended.run.message
         run = Path(ended.run.folder)
-        told = [one for one in runs.Tail(run / "metrics.jsonl").read() if "eval_loss" in one]
+        told = [one for one in journal.read(run / "metrics.jsonl") if "eval_loss" in one]
         assert told[-1]["eval_loss"] < told[0]["eval_loss"] / 2
         assert told[-1]["eval_chrf"] > told[0]["eval_chrf"]
-        assert runs.Tail(run / "events.jsonl").read()[0]["task"] == "seq2seq"
+        assert journal.read(run / "events.jsonl")[0]["task"] == "seq2seq"
         assert sessions.load(run / "session.toml").training.task == "seq2seq"
         tuned = replace(made.model, adapter=ended.run.name)
         heard = line.ask(
@@ -125,8 +125,8 @@ def test_a_book_is_read_by_a_run(tiny_model: Path, tmp_path: Path) -> None:
     finally:
         line.link.close()
     run = Path(ended.run.folder)
-    told = [one for one in runs.Tail(run / "metrics.jsonl").read() if "eval_loss" in one]
+    told = [one for one in journal.read(run / "metrics.jsonl") if "eval_loss" in one]
     assert told[-1]["eval_bits_per_byte"] < told[0]["eval_bits_per_byte"]
-    about = runs.Tail(run / "events.jsonl").read()[0]
+    about = journal.read(run / "events.jsonl")[0]
     assert about["task"] == "pretraining"
     assert "Project Gutenberg's header and licence are left out" in about["text"]

@@ -121,6 +121,7 @@ def print_result(one: Evaluated, several: bool) -> None:
     told = [
         f"{figure.name} {shown(figure, figure.value)}  "
         f"(95 %: {shown(figure, figure.low)} to {shown(figure, figure.high)})"
+        f"{'  ' if figure.signature else ''}{figure.signature}"
         for figure in one.metrics
     ] or [f"{one.metric}: no figure"]
     print(f"{name}{one.weights:5}  {told[0]}  {one.rows} rows in {duration(one.seconds)}{end}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.commands.starting import find_session
 from workbench.text import one_line
@@ -18,7 +18,7 @@ def list_runs(word: str | None, as_json: bool) -> int:
     for path in runs.find(folder):
         status = msgspec.to_builtins(runs.status(path))
         losses: dict[str, float] = {}
-        for line in runs.Tail(path / "metrics.jsonl").read():
+        for line in journal.read(path / "metrics.jsonl"):
             losses.update({key: line[key] for key in ("loss", "eval_loss") if key in line})
         checkpoint = runs.last_checkpoint(path)
         found.append({**status, **losses, "checkpoint": str(checkpoint[1]) if checkpoint else ""})

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from workbench import presets, runs
+from workbench import journal, presets, runs
 from workbench import session as sessions
 from workbench.commands.client import Client, connected, duration, progress
 from workbench.commands.planned import plan_lines
@@ -45,14 +45,14 @@ class Report:
 
     def __init__(self, as_json: bool, since: float = 0.0) -> None:
         self.as_json, self.since = as_json, since
-        self.tail: runs.Tail | None = None
-        self.events: runs.Tail | None = None
+        self.tail: journal.Tail | None = None
+        self.events: journal.Tail | None = None
         self.run = ""  # its folder, once it has begun
 
     def began(self, run: RunStatus) -> None:
         self.run = run.folder
-        self.tail = runs.Tail(Path(run.folder) / "metrics.jsonl")
-        self.events = runs.Tail(Path(run.folder) / "events.jsonl")
+        self.tail = journal.Tail(Path(run.folder) / "metrics.jsonl")
+        self.events = journal.Tail(Path(run.folder) / "events.jsonl")
         self.say({"event": "started", "run": run.name, "folder": run.folder})
         print(one_line(f"Run {run.name} in {run.folder}"), file=sys.stderr)
 
@@ -67,7 +67,7 @@ class Report:
         if self.as_json:
             print(json.dumps(line), flush=True)
 
-    def new(self, tail: runs.Tail | None) -> list[dict[str, Any]]:
+    def new(self, tail: journal.Tail | None) -> list[dict[str, Any]]:
         lines = tail.read() if tail else []
         return [line for line in lines if float(line.get("time") or 0) >= self.since]
 
@@ -278,5 +278,5 @@ def follow(event: AnyEvent, id: int, report: Report) -> int | None:
 
 
 def last_seconds(folder: Path) -> float:
-    lines = runs.Tail(folder / "metrics.jsonl").read()
+    lines = journal.read(folder / "metrics.jsonl")
     return max((float(line.get("seconds", 0)) for line in lines), default=0.0)

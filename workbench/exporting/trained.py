@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.exporting.errors import ExportError
 from workbench.session import Session
@@ -59,7 +59,7 @@ class Trained:
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        return runs.Tail(self.folder / "events.jsonl").read()
+        return journal.read(self.folder / "events.jsonl")
 
     @cached_property
     def started(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Trained:
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        return runs.Tail(self.folder / "metrics.jsonl").read()
+        return journal.read(self.folder / "metrics.jsonl")
 
 
 def run_folder(workspace: Path, word: str) -> Path:

@@ -44,6 +44,7 @@ class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
     unit: Literal["share", "score", "ratio"] = "share"  # 0…1; 0…100 or a scale; from 0 on
     better: Literal["higher", "lower"] = "higher"
     interval: str = ""  # how: Wilson, bootstrap of 2,000 draws
+    signature: str = ""  # how the value came about, as sacrebleu writes it, to be cited
 
 
 class Evaluated(Event):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import locks, runs
+from workbench import journal, locks, runs
 from workbench import session as sessions
 from workbench.protocol import RunState, SweepAdvanced, Trial
 from workbench.runs import RunError, full_name, greater_is_better
@@ -215,7 +215,7 @@ class Sweep:
     def trial(self, one: "optuna.trial.FrozenTrial", running: str) -> Trial:
         run = str(one.user_attrs.get(RUN, ""))
         folder = self.workspace / "runs" / run
-        lines = runs.Tail(folder / "metrics.jsonl").read() if run else []
+        lines = journal.read(folder / "metrics.jsonl") if run else []
         value, step = best(evaluations(lines, self.metric), self.greater)
         status = runs.status(folder) if folder.is_dir() else None
         noted = one.user_attrs.get(STATE)

@@ -5,7 +5,7 @@ What only answers and rows can tell (a correlation of equal numbers, say) is see
 
 from typing import get_args
 
-from workbench.presets import ANSWERED
+from workbench.relevance import ANSWERED
 from workbench.runs import full_name
 from workbench.session import Session, TrainingSettings
 from workbench.settings import Metric

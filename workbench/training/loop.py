@@ -12,7 +12,7 @@ import torch
 from msgspec.structs import replace
 from transformers import set_seed
 
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.data.sources import Dataset
 from workbench.inference.errors import ModelError
@@ -289,7 +289,7 @@ def describe(loaded: LoadedModel, recipe: Recipe, laid: Laid) -> dict[str, Any]:
 
 def was_broken(run: Run) -> bool:
     """Whether the run ended last because of broken numbers."""
-    kinds = [str(one.get("event")) for one in runs.Tail(run.folder / "events.jsonl").read()]
+    kinds = [str(one.get("event")) for one in journal.read(run.folder / "events.jsonl")]
     ends = [kind for kind in kinds if kind in ("started", "resumed", "broken_numbers")]
     return ends[-1:] == ["broken_numbers"]
 

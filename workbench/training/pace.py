@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from workbench import runs
+from workbench import journal, runs
 from workbench import session as sessions
 from workbench.inference.device import describe
 from workbench.inference.loaded import LoadedModel
@@ -76,14 +76,14 @@ def known(folder: Path, session: Session, loaded: LoadedModel) -> Pace | None:
 
 def speed(run: Path) -> tuple[float, float] | None:
     """Tokens a second, and how much longer all took than the training alone."""
-    lines = runs.Tail(run / "metrics.jsonl").read()
+    lines = journal.read(run / "metrics.jsonl")
     rates = [float(one["tokens_per_second"]) for one in lines if one.get("tokens_per_second")]
     rates = rates[SKIPPED:]
     if not rates:
         return None
     times = [float(one["time"]) for one in lines if "time" in one]
     seconds = max(float(one.get("seconds") or 0) for one in lines)
-    resumed = any(one.get("event") == "resumed" for one in runs.Tail(run / "events.jsonl").read())
+    resumed = any(one.get("event") == "resumed" for one in journal.read(run / "events.jsonl"))
     whole = (max(times) - min(times)) / seconds if seconds > 0 and not resumed else 1.0
     return statistics.median(rates), max(1.0, whole)
 

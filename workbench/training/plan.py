@@ -9,12 +9,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from workbench.advice import advice_on
 from workbench.data.prompting import PromptError
 from workbench.data.sources import Dataset
 from workbench.inference.device import describe
 from workbench.inference.errors import ModelError
 from workbench.inference.loaded import LoadedModel
-from workbench.presets import advice_on
 from workbench.protocol import Choice, Plan
 from workbench.session import Session
 from workbench.training import pace

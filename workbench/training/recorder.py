@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
-from workbench import runs
+from workbench import journal, runs
 from workbench.session import TrainingSettings
 from workbench.training.best import Best
 from workbench.training.checkpoints import drop_later, drop_old
@@ -73,7 +73,7 @@ class Recorder(TrainerCallback):
         """Be as after this step, of which there is a checkpoint; after 0: as at the beginning."""
         self.run.rewind(step)
         drop_later(self.run.checkpoints, step)
-        lines = runs.Tail(self.run.folder / "metrics.jsonl").read()
+        lines = journal.read(self.run.folder / "metrics.jsonl")
         counted = [line for line in lines if "tokens" in line]
         before = counted[-1] if counted else {}
         self.step = step
@@ -85,7 +85,7 @@ class Recorder(TrainerCallback):
         self.best = Best(self.settings)
         self.best.take_all(lines)
         self.evaluated = {int(line["step"]) for line in lines if has_figures(line)}
-        self.steering.read_back(runs.Tail(self.run.folder / "events.jsonl").read(), step)
+        self.steering.read_back(journal.read(self.run.folder / "events.jsonl"), step)
         self.saved = {one for one, _ in runs.finished_checkpoints(self.run.folder)}
         self.intact = True  # all weights are those after the same step
         self.noted = (self.tokens, RandomState.now(self.device))
@@ -314,7 +314,7 @@ class Recorder(TrainerCallback):
 
     def note_best(self) -> None:
         """Say that the checkpoint of this step is the best, once."""
-        events = runs.standing(runs.Tail(self.run.folder / "events.jsonl").read())
+        events = runs.standing(journal.read(self.run.folder / "events.jsonl"))
         if any(one.get("event") == "best" and one.get("step") == self.step for one in events):
             return
         best = self.best

@@ -19,8 +19,8 @@ from workbench.measuring.evaluation import scorer_for
 from workbench.measuring.metrics.function import SECONDS, Own
 from workbench.measuring.metrics.metric import RowError
 from workbench.measuring.replies import Reply
-from workbench.presets import ANSWERED
 from workbench.protocol import Values
+from workbench.relevance import ANSWERED
 from workbench.session import Session
 from workbench.training.asking import Asking
 from workbench.training.errors import TrainingError
@@ -160,7 +160,8 @@ class RewardFunction:
         except RowError as error:
             raise TrainingError(
                 f"{str(error).rstrip('.')}, for an answer to row {number + 1:,}; correct it in "
-                f"{self.own.path.name}, then resume the run or start anew."
+                f"{self.own.path.name}, then resume the run, or start it again if it has no "
+                "checkpoint yet."
             ) from None
         assert found is not None  # a reply without a problem has a score
         return found

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from workbench import runs
+from workbench import journal, runs
 from workbench.protocol import RunStatus
 from workbench.ui.braille import Point
 
@@ -23,9 +23,9 @@ class History:
 
     def __init__(self, folder: Path, brief: bool = False) -> None:
         self.folder = folder
-        self.tail = runs.Tail(folder / "metrics.jsonl", EVALUATIONS if brief else b"")
-        self.event_tail = runs.Tail(folder / "events.jsonl")
-        self.sample_tail = None if brief else runs.Tail(folder / "samples.jsonl")
+        self.tail = journal.Tail(folder / "metrics.jsonl", EVALUATIONS if brief else b"")
+        self.event_tail = journal.Tail(folder / "events.jsonl")
+        self.sample_tail = None if brief else journal.Tail(folder / "samples.jsonl")
         self.series: dict[str, list[Point]] = {"loss": [], "eval_loss": []}
         self.latest: dict[str, Any] = {}
         self.events: list[dict[str, Any]] = []

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from workbench import runs
-from workbench.presets import ANSWERED
+from workbench import journal, runs
 from workbench.protocol import (
     AnyEvent,
     Done,
@@ -19,6 +18,7 @@ from workbench.protocol import (
     SweepAdvanced,
     TrainingAdvanced,
 )
+from workbench.relevance import ANSWERED
 from workbench.worker.lane import Job, Lane, RefusedError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Sweeping:
         self.worker, self.sweep, self.request, self.job = worker, sweep, request, job
         self.broadcast = worker.broadcast
         self.trial: optuna.Trial | None = None
-        self.tail: runs.Tail | None = None
+        self.tail: journal.Tail | None = None
         self.reported: set[int] = set()
         self.pruned_at = -1
         self.now = ""  # the run under way
@@ -119,7 +119,7 @@ class Sweeping:
         folder = self.sweep.workspace / "runs" / name
         self.trial, self.pruned_at, self.now = trial, -1, name
         self.reported = self.sweep.reported(trial)
-        self.tail = runs.Tail(folder / "metrics.jsonl")
+        self.tail = journal.Tail(folder / "metrics.jsonl")
         session = trial_session(self.sweep.session, trial.params)
         ended: list[AnyEvent] = []
         if folder.is_dir() and self.over(folder):
@@ -199,7 +199,7 @@ class Sweeping:
         if status is None or (cancelled and status.state not in ("finished", "failed")):
             self.tell()  # it is gone on with when the sweep is
             return
-        lines = runs.Tail(folder / "metrics.jsonl").read()
+        lines = journal.read(folder / "metrics.jsonl")
         value, _ = best(evaluations(lines, self.sweep.metric), self.sweep.greater)
         state, note = status.state, failure or ""
         if self.pruned_at >= 0 and state == "stopped":

@@ -82,4 +82,5 @@ def told(metric: Metric, value: float, low: float, high: float, interval: str) -
         unit=metric.unit,
         better=metric.better,
         interval=interval,
+        signature=metric.signature(),
     )

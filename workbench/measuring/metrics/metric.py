@@ -104,6 +104,10 @@ class Metric(ABC):
         """What the person should know to read the figure, a sentence each."""
         return []
 
+    def signature(self) -> str:
+        """How the figure comes about, in its library's own short form; "" where there is none."""
+        return ""
+
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """End what runs for it."""
 

@@ -56,7 +56,10 @@ class SacrebleuMetric(Metric):
         limit = LONGEST[self.name]
         long = sum(max(len(reply.answer), len(reply.expected)) > limit for reply in there)
         cut = f"{self.words} looks at the first {limit:,} characters of {long:,} long texts."
-        return [f"{self.words}: {self.scorer.get_signature()}.", *([cut] if long else [])]
+        return [cut] if long else []
+
+    def signature(self) -> str:
+        return str(self.scorer.get_signature()) if self.counted else ""
 
 
 class Bleu(SacrebleuMetric):

@@ -11,7 +11,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets.option_list import Option
 
-from workbench import presets
+from workbench import advice, presets, relevance
 from workbench.protocol import (
     AnyEvent,
     Cancel,
@@ -111,7 +111,7 @@ class TrainScreen(SettingsScreen):
     def wanted(self) -> list[Key]:
         keys = [key for key in super().wanted() if len(key) > 1]
         if not self.all:
-            relevant = presets.relevant(self.session, self.goal)
+            relevant = relevance.relevant(self.session, self.goal)
             keys = [key for key in keys if ".".join(key) in relevant]
         return [key for _, group in grouped(keys) for key in group]
 
@@ -197,7 +197,7 @@ class TrainScreen(SettingsScreen):
         if not name:
             lines = [[("─" * width, "frame")], *self.preset_lines(width)]
         planned = "\n".join(self.plan.advice) if self.plan else ""  # stands beside it already
-        for setting, words in presets.advice_on(self.session, self.goal):
+        for setting, words in advice.advice_on(self.session, self.goal):
             if setting == name or not (name or words in planned):
                 lines += wrap(f"! {words}", width, "warn")
         return lines

@@ -299,6 +299,8 @@ class ScoresView(Vertical):
                     width,
                 )
             )
+            if value.signature:
+                lines += wrap(f"{'':17}{value.signature}", width, "quiet")
         if evaluated is None:
             return lines
         lines += wrap(fact_words(one), width, "quiet")
