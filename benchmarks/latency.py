@@ -84,7 +84,7 @@ def main() -> None:
         session = film_reviews(folder, rows=4000, num_train_epochs=3.0)
         terminal = Terminal([*WORKBENCH, str(session)], cwd=folder)
         try:
-            terminal.until(r"tokens of", 120)  # the model and the prompt are there
+            terminal.until(r"tokens · \S+ % of \d", 120)  # the model and the prompt are there
             terminal.still(2)
             terminal.press("f2")
             terminal.still(1)

@@ -79,6 +79,7 @@ def main() -> None:
     path = Path(sys.argv[1])
     session, folder = sessions.load(path), sessions.workspace(path)
     settings = session.training
+    torch.set_num_threads(settings.threads or torch.get_num_threads())
     loaded = load_model(session.model, folder, nothing)
     data = open_dataset(session.dataset, folder, nothing)
     rows = choose_rows(len(data.train), settings.rows, settings.seed)

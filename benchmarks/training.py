@@ -1,6 +1,6 @@
 """What the worker and the screen cost a fine-tune: tokens/s beside the same Trainer alone.
 
-    python -m benchmarks.training [--pairs 3] [--steps 20]
+    python -m benchmarks.training [--pairs 3] [--steps 20] [--threads N]
 
 In turn: the workbench with its screen up in a terminal of 120 by 40, monitoring the run; and
 `benchmarks/plain_trainer.py`, the same Trainer, rows and order as a plain script. Both count tokens
@@ -19,6 +19,7 @@ from statistics import median
 from benchmarks.workspace import film_reviews, own_state
 from tests.terminal.terminal import WORKBENCH, Terminal
 from workbench import journal, runs
+from workbench.processor import cores
 
 GOAL = 0.97
 
@@ -56,6 +57,7 @@ def main() -> None:
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--pairs", type=int, default=3)
     reader.add_argument("--steps", type=int, default=20)
+    reader.add_argument("--threads", type=int, default=cores())
     options = reader.parse_args()
     ours, alone = [], []
     with tempfile.TemporaryDirectory() as name, own_state(Path(name)):
@@ -68,6 +70,7 @@ def main() -> None:
             save_steps=0,
             pinned_count=0,
             metric_rows=0,
+            threads=options.threads,
         )
         for _ in range(options.pairs):
             rate, losses = with_screen(folder, session)

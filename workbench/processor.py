@@ -5,6 +5,10 @@ import platform
 from functools import lru_cache
 from pathlib import Path
 
+# The environment variable that names what OMP_NUM_THREADS was set to by the program itself: any
+# other value is the person's.
+OWN_THREADS = "WORKBENCH_OWN_THREADS"
+
 
 def cores() -> int:
     """Cores that this process may use: a container or a job may have fewer than the machine."""

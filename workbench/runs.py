@@ -69,6 +69,7 @@ EVENTS = {
     "best": "the best evaluation so far, and a checkpoint of it: metric, value, before (step 0)",
     "early_stopping": "the metric was no better for so many evaluations",
     "learning_rate": "set by the person to value, from the step after on",
+    "threads": "fewer processor threads, value of them, as another program computes, too",
     "paused": "by the person",
     "unpaused": "by the person",
     "out_of_memory": "goes on with smaller batches: per_device_train_batch_size …",

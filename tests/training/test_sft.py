@@ -247,8 +247,9 @@ def test_tokens_count_text_without_padding(tiny: LoadedModel, tmp_path: Path) ->
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_threads_and_attention_are_the_settings_while_it_trains(
-    folder: Path, tmp_path: Path, attention: str
+    folder: Path, tmp_path: Path, attention: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workbench.training.computing.cores", lambda: 3)
     loaded = load_tiny(folder)
     threads, before = torch.get_num_threads(), loaded.model.config._attn_implementation
     seen = []

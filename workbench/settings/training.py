@@ -272,7 +272,7 @@ class TrainingSettings(Section):
             ge=0,
             le=1024,
             description="Processor threads; more than there are processors are slower. 0: one "
-            "fewer than there are.",
+            "fewer than there are, of two both until another program needs one.",
         ),
     ] = 0
     freeze_layers: Annotated[

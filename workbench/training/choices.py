@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from workbench.inference.heads import family_of
-from workbench.processor import cores
+from workbench.processor import OWN_THREADS, cores
 from workbench.protocol import Choice, FormatFound
 from workbench.session import Session, TrainingSettings
 from workbench.settings import Task
@@ -84,7 +84,7 @@ def resolve(session: Session, facts: Facts) -> Resolved:
     packing(choices, task)
     best(choices, task)
     if not choices.settings.threads:
-        choices.choose("threads", *threads(facts.device))
+        choices.choose("threads", *threads(facts.device, task))
     batch(choices)
     if choices.settings.torch_compile == "auto":
         choices.choose("torch_compile", *compiling(choices))
@@ -138,14 +138,19 @@ def best(choices: Choices, task: Task) -> None:
         choices.choose("metric_for_best_model", "eval_loss", "the loss on rows not trained on")
 
 
-def threads(device: str) -> tuple[int, str]:
+def threads(device: str, task: Task) -> tuple[int, str]:
     """How many processor threads, and why."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     there = cores()
-    if said.isdecimal() and int(said) and int(said) != max(1, there - 1):
+    if said.isdecimal() and int(said) and said != os.environ.get(OWN_THREADS):
         return min(int(said), MOST_THREADS), "OMP_NUM_THREADS says so"
     if there == 1:
         return 1, "there is one processor"
+    if there == 2 and device == "cpu" and task != "grpo":
+        return 2, (
+            "both processors: a third faster than one; where another program needs one of them, "
+            "the run goes on with the other"
+        )
     what = "the GPU computes; " if device != "cpu" else ""
     return there - 1, (
         f"{what}one of {there} processors is left for the screen: with all of them busy "

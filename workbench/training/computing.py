@@ -7,6 +7,7 @@ import torch
 
 from workbench.inference.errors import reason
 from workbench.inference.model import LoadedModel
+from workbench.processor import cores
 from workbench.session import TrainingSettings
 from workbench.training.errors import TrainingError
 
@@ -32,6 +33,21 @@ def computing(loaded: LoadedModel, settings: TrainingSettings) -> Iterator[None]
         torch.set_num_threads(threads)
         if changes and before:
             model.set_attn_implementation(before)
+
+
+@contextmanager
+def leaving_one() -> Iterator[None]:
+    """Compute with one thread fewer than there are processors, where it would be more: with all of
+    them busy writing an answer takes ten times as long."""
+    threads = torch.get_num_threads()
+    fewer = min(threads, max(1, cores() - 1))
+    try:
+        if fewer < threads:
+            torch.set_num_threads(fewer)
+        yield
+    finally:
+        if fewer < threads:
+            torch.set_num_threads(threads)
 
 
 def use_attention(loaded: LoadedModel, wanted: str) -> None:

@@ -25,7 +25,7 @@ from workbench.training import out_of_memory
 from workbench.training.arguments import arguments
 from workbench.training.arranged import arranged
 from workbench.training.checkpoints import has_broken_weights, step_of
-from workbench.training.computing import computing
+from workbench.training.computing import computing, leaving_one
 from workbench.training.errors import BrokenNumbersError, StopRequested, TrainingError
 from workbench.training.hooks import Hooks
 from workbench.training.methods import Laid, lay, reserve
@@ -99,7 +99,8 @@ class Loop:
         if self.recorder:
             self.recorder.serve()
         else:
-            self.hooks.between_steps(self.step)
+            with leaving_one():
+                self.hooks.between_steps(self.step)
         if self.hooks.stop_requested():
             raise StopRequested
 

@@ -28,6 +28,7 @@ MOMENT = 0.15  # seconds of a measurement
 # that run's own speed is known.
 SHARE = 0.65
 SHARE_DRAWING = 0.2
+ONE_MORE = 1.35  # of two processors both, beside one of them
 SHARE_GPU = 0.35
 
 
@@ -62,7 +63,10 @@ def known(folder: Path, session: Session, loaded: LoadedModel) -> Pace | None:
         mine = session.training
         if (made.task, made.method) != (mine.task, mine.method):
             continue
-        if made.activation_checkpointing != mine.activation_checkpointing:
+        if (made.activation_checkpointing, made.threads) != (
+            mine.activation_checkpointing,
+            mine.threads,
+        ):
             continue
         if one := speed(run):
             found.append(one)
@@ -107,6 +111,8 @@ def measured(loaded: LoadedModel, session: Session, batch: Batch) -> Pace:
     if key not in MEASURED:
         MEASURED[key] = flops(device, dtype)
     share = SHARE if device.type == "cpu" else SHARE_GPU
+    if session.training.threads > torch.get_num_threads():  # measured with one fewer
+        share *= ONE_MORE
     if session.training.task == "grpo":
         share = min(share, SHARE_DRAWING)
     per_token = work(loaded, session, batch)

@@ -5,7 +5,8 @@ Decides when to evaluate, save, hold and stop; knows nothing of losses or of the
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psutil
@@ -14,9 +15,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from typing_extensions import override
 
 from workbench import journal, runs
+from workbench.processor import cores
 from workbench.session import TrainingSettings
 from workbench.training.best import Best
 from workbench.training.checkpoints import drop_later, drop_old
+from workbench.training.computing import leaving_one
+from workbench.training.crowding import Crowding
 from workbench.training.errors import StopRequested
 from workbench.training.forecast import Forecast
 from workbench.training.gpus import Gpus
@@ -80,6 +84,7 @@ class Recorder(TrainerCallback):
         self.tokens = int(before.get("tokens") or 0)
         self.memory_peak = int(before.get("memory_peak") or 0)
         self.watch = Stopwatch(float(before.get("seconds") or 0.0))
+        self.crowding = Crowding()
         self.forecast = Forecast(self.settings, step, self.watch.seconds)
         self.logged = (self.tokens, self.watch.seconds)  # at the last line
         self.best = Best(self.settings)
@@ -92,9 +97,15 @@ class Recorder(TrainerCallback):
 
     # --- others' turn -----------------------------------------------------------------------
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is no training: its time does not count, and the screen has a processor."""
+        with self.watch.paused(), leaving_one():
+            yield
+
     def serve(self) -> None:
         """Let what waits be served, from the weights as they are."""
-        with self.watch.paused():
+        with self.aside():
             self.hooks.between_steps(self.step)
 
     def stop_requested(self) -> bool:
@@ -106,7 +117,7 @@ class Recorder(TrainerCallback):
         """Do what is no training: say so, and do not count its time."""
         self.hooks.advanced(self.step, self.total_steps, what)
         begun = time.perf_counter()
-        with self.watch.paused():
+        with self.aside():
             made = work()
         self.forecast.note(what, time.perf_counter() - begun)
         return made
@@ -116,7 +127,7 @@ class Recorder(TrainerCallback):
         if not self.steering.paused or self.step >= self.total_steps:
             return
         said = -math.inf
-        with self.watch.paused():
+        with self.aside():
             while self.steering.paused and not control.should_training_stop:
                 if time.monotonic() - said > SAID:
                     said = time.monotonic()
@@ -163,6 +174,7 @@ class Recorder(TrainerCallback):
             self.begun = True
             self.checks()
         self.look_first()
+        self.use_threads()
         self.intact = True
         self.noted = (self.tokens, RandomState.now(self.device))
         self.watch.start()
@@ -198,8 +210,22 @@ class Recorder(TrainerCallback):
         self.intact = True
         self.hooks.advanced(self.step, self.total_steps, "training")
         self.serve()
+        self.make_room()
         self.decide(control)
         self.noted = (self.tokens, RandomState.now(self.device))
+
+    def make_room(self) -> None:
+        """Compute with fewer threads where others compute, too."""
+        threads, fewer, watch = torch.get_num_threads(), max(1, cores() - 1), self.watch
+        all_of_them = self.steering.threads == threads > fewer
+        if all_of_them and self.crowding.crowded(threads, watch.seconds, watch.computed):
+            self.steering.take_fewer(fewer)
+        self.use_threads()
+
+    def use_threads(self) -> None:
+        """As many as are due after this step, also where it is gone on from a checkpoint."""
+        if self.steering.threads not in (0, torch.get_num_threads()):
+            torch.set_num_threads(self.steering.threads)
 
     def decide(self, control: TrainerControl) -> None:
         """What comes after this step."""

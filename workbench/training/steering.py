@@ -31,6 +31,7 @@ class Steering:
         self.rate = settings.learning_rate  # the one in force
         self.evaluate = self.checkpoint = self.paused = False
         self.again: set[int] = set()
+        self.fewer: list[tuple[int, int]] = []  # (step, threads), to compute with after the step
 
     def ask(self, action: str, value: float = 0.0) -> None:
         """A command of the person's.
@@ -69,6 +70,23 @@ class Steering:
         more = {"message": why} if why else {}
         self.run.event("learning_rate", step=self.step, value=value, **more)
 
+    @property
+    def threads(self) -> int:
+        """Processor threads to compute the next step with; 0: as it is."""
+        due = [threads for step, threads in self.fewer if step <= self.step]
+        return due[-1] if due else self.settings.threads
+
+    def take_fewer(self, threads: int) -> None:
+        """Leave the other processors to another program, from here on."""
+        self.fewer.append((self.step, threads))
+        self.run.event(
+            "threads",
+            step=self.step,
+            value=threads,
+            message=f"Another program computes, too: {threads} thread"
+            f"{'s' if threads > 1 else ''} from here on; more would wait for each other.",
+        )
+
     def apply(self, scheduler: Any) -> None:
         """Before an optimiser step: scale the schedule to the rate that was asked for last."""
         due = [rate for step, rate in self.rates if step <= self.step]
@@ -86,13 +104,15 @@ class Steering:
 
     def read_back(self, events: Iterable[Mapping[str, Any]], step: int) -> None:
         """Go on from a checkpoint of `step`: what was asked for before it is in it already."""
-        self.step, self.rates, self.again = step, [], set()
+        self.step, self.rates, self.again, self.fewer = step, [], set(), []
         self.rate = self.settings.learning_rate
         for event in events:
             at = int(event.get("step") or 0)
             if event.get("event") == "learning_rate" and math.isfinite(float(event["value"])):
                 self.rates = [one for one in self.rates if one[0] < at]
                 self.rates.append((at, float(event["value"])))
+            elif event.get("event") == "threads":
+                self.fewer.append((at, int(event["value"])))
             elif event.get("event") == "evaluated" and at > step:
                 self.again.add(at)
         before = [rate for at, rate in self.rates if at < step]

@@ -85,7 +85,7 @@ MEANT: dict[str, tuple[Any, str]] = {
     "max_steps": (-1, "as the epochs say"),
     "learning_rate": (0, "usual for task and method"),
     "per_device_train_batch_size": (0, "by memory and rows"),
-    "threads": (0, "one fewer than there are"),
+    "threads": (0, "all but one, or both of two"),
     "evaluation_rows": (0, "none"),
     "metric_rows": (0, "none"),
     "pinned_count": (0, "none"),

@@ -2,11 +2,13 @@
 
 import os
 
-from workbench.processor import cores
+from workbench.processor import OWN_THREADS, cores
 
 
 def prepare_environment() -> None:
     """Set what libraries read once, when they are imported. What the person set stays."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ[OWN_THREADS] = str(max(1, cores() - 1))
     for name, value in {
         # Nothing leaves the machine unasked.
         "HF_HUB_DISABLE_TELEMETRY": "1",
