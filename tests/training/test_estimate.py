@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from tests.tiny import make_tiny_model, reviews
 from tests.work import PROMPT, dataset, load_tiny, nobody_listens, rows
@@ -217,7 +218,7 @@ def test_time_is_taken_from_an_earlier_run(planner: Planner, folder: Path, tmp_p
 
     run = tmp_path / "runs" / "before"
     run.mkdir(parents=True)
-    made = session(task="sft", per_device_train_batch_size=4)
+    made = session(task="sft", per_device_train_batch_size=4, threads=1)
     (tmp_path / "tiny").symlink_to(folder / "tiny")
     sessions.save(made, run / "session.toml")
     about = {
@@ -235,3 +236,5 @@ def test_time_is_taken_from_an_earlier_run(planner: Planner, folder: Path, tmp_p
     plan, _ = planned(planner, tmp_path, made)
     assert "500 tokens/s" in plan.seconds_from
     assert plan.seconds == pytest.approx(plan.tokens / 500, rel=0.05)
+    other = replace(made, training=replace(made.training, threads=2))
+    assert "500 tokens/s" not in planned(planner, tmp_path, other)[0].seconds_from

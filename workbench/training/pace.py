@@ -28,7 +28,7 @@ MOMENT = 0.15  # seconds of a measurement
 # that run's own speed is known.
 SHARE = 0.65
 SHARE_DRAWING = 0.2
-ONE_MORE = 1.35  # of two processors both, beside one of them
+ONE_MORE = 1.35  # of two processors both, beside one, which is what is measured
 SHARE_GPU = 0.35
 
 
@@ -111,15 +111,15 @@ def measured(loaded: LoadedModel, session: Session, batch: Batch) -> Pace:
     if key not in MEASURED:
         MEASURED[key] = flops(device, dtype)
     share = SHARE if device.type == "cpu" else SHARE_GPU
-    if session.training.threads > torch.get_num_threads():  # measured with one fewer
-        share *= ONE_MORE
+    more = ONE_MORE if session.training.threads > torch.get_num_threads() else 1.0
     if session.training.task == "grpo":
         share = min(share, SHARE_DRAWING)
     per_token = work(loaded, session, batch)
-    tokens = MEASURED[key] * share / per_token
+    tokens = MEASURED[key] * more * share / per_token
+    two = f", {more:g} times that with both processors" if more > 1 else ""
     words = (
         f"{millions(per_token)} products a token, and {MEASURED[key] / 1e9:,.0f} billion a second "
-        f"measured now, of which a step reaches about {share:.0%}: {tokens:,.0f} tokens/s"
+        f"measured now{two}, of which a step reaches about {share:.0%}: {tokens:,.0f} tokens/s"
     )
     return Pace(tokens, 1.1, words, per_token)
 

@@ -300,7 +300,10 @@ class ScoresView(Vertical):
                 )
             )
             if value.signature:
-                lines += wrap(f"{'':17}{value.signature}", width, "quiet")
+                made = f"{'':17}{value.signature}"
+                if len(made) > width:
+                    made = value.signature.replace("|", "| ")
+                lines += wrap(made, width, "quiet")
         if evaluated is None:
             return lines
         lines += wrap(fact_words(one), width, "quiet")
