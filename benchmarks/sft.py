@@ -101,8 +101,7 @@ def rows_of(session: Session, folder: Path) -> tuple[list[dict[str, Any]], int]:
 def specification(way: str, session: Session, folder: Path, rows: Any, tokens: int) -> Any:
     """What `sft_run.py` is told."""
     tool, _, kind = way.partition("-")
-    settings, precision = session.training, session.model.dtype
-    default = kind == "default"
+    settings, default = session.training, kind == "default"
     usual = {
         "output_dir": str(folder / "out"),
         "per_device_train_batch_size": settings.per_device_train_batch_size,
@@ -130,16 +129,31 @@ def specification(way: str, session: Session, folder: Path, rows: Any, tokens: i
         "in_order": not default and kind != "packed",
         "folder": str(folder),
     }
-    if tool == "trl":
-        more: dict[str, Any] = {"completion_only_loss": True}  # its choice for rows as texts
-        dtype = "float32" if kind == "float32" else precision
-        if not default:
-            more["activation_checkpointing"] = False
-        if not default or precision == "float32":
-            more |= {"model_init_kwargs": {"dtype": dtype}, "bf16": dtype == "bfloat16"}
-        if kind == "packed":
-            more |= {"packing": True, "max_length": tokens, "per_device_train_batch_size": 1}
-        return {**made, "arguments": {**usual, **more}}
+    of_tool = trl_arguments if tool == "trl" else llamafactory_arguments
+    return {**made, "arguments": {**usual, **of_tool(kind, session, model, folder, tokens)}}
+
+
+def trl_arguments(
+    kind: str, session: Session, _model: str, _folder: Path, tokens: int
+) -> dict[str, Any]:
+    """Of a `SFTConfig`, beside the usual ones."""
+    precision, default = session.model.dtype, kind == "default"
+    more: dict[str, Any] = {"completion_only_loss": True}  # its choice for rows as texts
+    dtype = "float32" if kind == "float32" else precision
+    if not default:
+        more["activation_checkpointing"] = False
+    if not default or precision == "float32":
+        more |= {"model_init_kwargs": {"dtype": dtype}, "bf16": dtype == "bfloat16"}
+    if kind == "packed":
+        more |= {"packing": True, "max_length": tokens, "per_device_train_batch_size": 1}
+    return more
+
+
+def llamafactory_arguments(
+    kind: str, session: Session, model: str, folder: Path, _tokens: int
+) -> dict[str, Any]:
+    """Of its configuration file, beside the usual ones."""
+    settings, precision = session.training, session.model.dtype
     more = {
         "stage": "sft",
         "do_train": True,
@@ -157,9 +171,9 @@ def specification(way: str, session: Session, folder: Path, rows: Any, tokens: i
         "bf16": precision == "bfloat16",
         "trust_remote_code": False,
     }
-    if not default:
+    if kind != "default":
         more |= {"disable_shuffling": True, "disable_gradient_checkpointing": True}
-    return {**made, "arguments": {**usual, **more}}
+    return more
 
 
 def as_float32(model: str, folder: Path) -> str:

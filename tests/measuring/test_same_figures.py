@@ -12,7 +12,7 @@ from workbench.training.scores import scores
 LABELS = ("art", "film", "music", "sport", "war")
 
 
-def same(run: dict[str, float], measured: dict[str, float], names: set[str]) -> None:
+def assert_same(run: dict[str, float], measured: dict[str, float], names: set[str]) -> None:
     assert run.keys() & measured.keys() == names
     for name in names:
         assert run[name] == pytest.approx(measured[name], abs=1e-12), name
@@ -29,7 +29,7 @@ def test_of_one_label(among: int) -> None:
     answered = [LABELS[one] for one in logits.argmax(-1)]
     names = ["accuracy", "macro_f1", "matthews"]
     found = figures_of(replies_of([LABELS[one] for one in right], answered), names, LABELS)
-    same(run, {name: one.value for name, one in found.items()}, set(names))
+    assert_same(run, {name: one.value for name, one in found.items()}, set(names))
 
 
 @pytest.mark.parametrize("among", [0, 1, 4, 5])
@@ -51,7 +51,7 @@ def test_of_several_labels(among: int) -> None:
     names = ["multilabel_micro_f1", "multilabel_macro_f1", "subset_accuracy"]
     found = figures_of(replies_of(written(right > 0), written(given)), names)
     measured = {name.removeprefix("multilabel_"): one.value for name, one in found.items()}
-    same(run, measured, {"micro_f1", "macro_f1", "subset_accuracy"})
+    assert_same(run, measured, {"micro_f1", "macro_f1", "subset_accuracy"})
     if among:
         undefined = sklearn.metrics.f1_score(right, given, average="macro", zero_division=numpy.nan)
         assert run["macro_f1"] == pytest.approx(undefined)
@@ -68,4 +68,4 @@ def test_of_numbers(count: int) -> None:
     names = ["mae", "rmse", "pearson", "spearman"]
     replies = replies_of(*([str(one) for one in side.tolist()] for side in (right, answered)))
     found = figures_of(replies, names)
-    same(run, {name: one.value for name, one in found.items()}, set(names))
+    assert_same(run, {name: one.value for name, one in found.items()}, set(names))

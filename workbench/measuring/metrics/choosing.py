@@ -2,7 +2,7 @@
 
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,23 @@ def are_measures(expected: Sequence[str]) -> bool:
     return any(float(one) % 1 for one in expected)
 
 
+# Metrics that need nothing but the answers.
+PLAIN: dict[str, Callable[[], Metric]] = {
+    "bleu": Bleu,
+    "chrf": Chrf,
+    "ter": Ter,
+    "mae": AbsoluteError,
+    "rmse": RootSquaredError,
+    "pearson": Pearson,
+    "spearman": Spearman,
+    "multilabel_micro_f1": MicroF1,
+    "multilabel_macro_f1": MeanF1,
+    "subset_accuracy": SubsetAccuracy,
+    "perplexity": Perplexity,
+    "preferred": Preferred,
+}
+
+
 def make(  # noqa: PLR0911, PLR0912 - one case a metric
     name: MetricName, settings: EvaluationSettings, labels: Sequence[str], folder: Path
 ) -> Metric:
@@ -104,30 +121,8 @@ def make(  # noqa: PLR0911, PLR0912 - one case a metric
             return OfSchema(settings.json_schema, folder)
         case "function":
             return Own(settings.function, folder)
-        case "bleu":
-            return Bleu()
-        case "chrf":
-            return Chrf()
-        case "ter":
-            return Ter()
         case "rouge1" | "rouge2" | "rougeL":
             return Rouge(name)
-        case "mae":
-            return AbsoluteError()
-        case "rmse":
-            return RootSquaredError()
-        case "pearson":
-            return Pearson()
-        case "spearman":
-            return Spearman()
-        case "multilabel_micro_f1":
-            return MicroF1()
-        case "multilabel_macro_f1":
-            return MeanF1()
-        case "subset_accuracy":
-            return SubsetAccuracy()
-        case "perplexity":
-            return Perplexity()
         case "calibration":
             # Of labels what accuracy calls right, else what exact match does.
             return Calibration(Comparison(EvaluationSettings() if labels else settings).equal)
@@ -136,8 +131,8 @@ def make(  # noqa: PLR0911, PLR0912 - one case a metric
         case "reward":
             reward_model_of(settings)
             return Rewarded()
-        case "preferred":
-            return Preferred()
+        case _:
+            return PLAIN[name]()
 
 
 def check(settings: EvaluationSettings, columns: Sequence[str], folder: Path = Path()) -> None:
