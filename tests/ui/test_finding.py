@@ -12,8 +12,13 @@ from workbench.ui.app import WorkbenchApp
 
 
 def first_numbers(app: WorkbenchApp, rows: int = 3) -> list[int]:
-    """Numbers of the first rows in the table, counted from 1."""
+    """Numbers of the first rows in the table, counted from 1; 0 is a row not read yet."""
     return [app.dataset_pane.table.pages.row(at)[1] + 1 for at in range(rows)]
+
+
+async def numbered(pilot: Any, *numbers: int) -> None:
+    """Wait until the first rows in the table are these: they are read after they are counted."""
+    await until(pilot, lambda: first_numbers(pilot.app, len(numbers)) == list(numbers))
 
 
 async def shown(pilot: Any, condition: str) -> None:
@@ -36,7 +41,7 @@ async def test_a_search_finds_as_one_types_and_escape_shows_all_rows_again(bench
         await pilot.press("escape")
         await until(pilot, lambda: not app.finding.view)
         assert app.dataset_pane.table.cursor == 4
-        assert first_numbers(app) == [1, 2, 3]
+        await numbered(pilot, 1, 2, 3)
 
 
 async def test_another_letter_gives_up_the_search_before(bench: Bench) -> None:
@@ -82,7 +87,7 @@ async def test_what_is_wrong_with_a_filter_is_said_below_it(bench: Bench) -> Non
         await shown(pilot, "49 hits of 250")
         assert not app.query("#filter")
         assert app.dataset_pane.table.has_focus
-        assert first_numbers(app) == [202, 203, 204]
+        await numbered(pilot, 202, 203, 204)
         assert link.last(p.FindRows).where == "rating > 20"
 
 
@@ -99,7 +104,7 @@ async def test_sorting_goes_up_then_down_then_back(bench: Bench) -> None:
         assert "▼" in screen_text(app)
         await pilot.press("s")
         await until(pilot, lambda: not app.finding.view)
-        assert first_numbers(app) == [1, 2, 3]
+        await numbered(pilot, 1, 2, 3)
 
 
 async def test_the_column_to_sort_by_can_be_picked_by_name(bench: Bench) -> None:
@@ -356,7 +361,7 @@ async def test_a_search_asked_for_while_the_rows_are_opened_again_waits_for_them
         await pilot.press("f2", "x")
         await until(pilot, lambda: held)
         assert "applying the change …" in screen_text(app)
-        assert first_numbers(app) == [1, 2, 3]
+        await numbered(pilot, 1, 2, 3)
         link.news(p.Progress(request=held[0].id, what="dividing the rows", done=1, total=2))
         await shown(pilot, "dividing the rows 50 %")
         await pilot.press("slash", *"waste", "enter")
@@ -366,7 +371,7 @@ async def test_a_search_asked_for_while_the_rows_are_opened_again_waits_for_them
         del link.answers[p.OpenDataset]
         link.OpenDataset(held[0])
         await shown(pilot, "83 hits of 250")
-        assert first_numbers(app) == [2, 5, 8]
+        await numbered(pilot, 2, 5, 8)
 
 
 async def test_the_row_is_shown_again_after_a_view_without_rows(bench: Bench) -> None:
