@@ -1,6 +1,8 @@
 """How many processors a run computes with, and what it does where others compute, too."""
 
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,10 +10,11 @@ import torch
 
 from tests.training.runs_again import Killed, killed_at, resume
 from tests.work import Listener, fine_tune, lines, load_tiny, session
+from workbench import journal
 from workbench.processor import OWN_THREADS
 from workbench.training.choices import threads
 from workbench.training.completion import CompletionTrainer
-from workbench.training.crowding import Crowding
+from workbench.training.crowding import LONGEST_WAIT, Crowding, Vacancy, idle_seconds
 from workbench.training.stopwatch import Stopwatch
 
 
@@ -44,6 +47,43 @@ def test_what_others_take_later_is_seen_then() -> None:
         if crowding.crowded(2, float(step), computed):
             told.append(step)
     assert 33 <= told[0] <= 50
+
+
+def vacancies(idle: Any, count: int) -> list[int]:
+    """The seconds after which a processor is found free that idles so in each second."""
+    vacancy, so_far, found = Vacancy(), 0.0, []
+    for second in range(1, count + 1):
+        so_far += idle(second)
+        if vacancy.vacant(1, float(second), so_far):
+            found.append(second)
+    return found
+
+
+def test_a_processor_is_free_when_nothing_ran_on_it_for_half_a_minute() -> None:
+    assert vacancies(lambda _: 0.97, 31) == [31]
+    assert vacancies(lambda _: 0.0, 4000) == []
+    assert vacancies(lambda second: float(second % 10 < 7), 4000) == []
+    assert 130 < vacancies(lambda second: float(second > 100), 200)[0] <= 161
+
+
+def test_each_time_it_has_to_be_free_for_longer() -> None:
+    found = vacancies(lambda _: 1.0, 4000)
+    gaps = [later - earlier for earlier, later in pairwise(found)]
+    assert gaps[:4] == [61, 121, 241, 481]
+    assert set(gaps[4:]) == {LONGEST_WAIT + 1}
+
+
+def test_idle_time_is_that_of_our_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    each = [SimpleNamespace(idle=one) for one in (1.0, 20.0, 300.0)]
+    monkeypatch.setattr("psutil.cpu_times", lambda **_: each)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 2}, raising=False)
+    assert idle_seconds() == 301.0
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {5, 6}, raising=False)
+    assert idle_seconds() == 321.0  # numbered in a way of the container's own
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert idle_seconds() == 321.0
+    monkeypatch.setattr("psutil.cpu_times", lambda **_: [])
+    assert idle_seconds() == 0.0
 
 
 def test_the_watch_counts_processor_time_of_training_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,3 +196,37 @@ def crowded_after_its_first() -> Any:
         return calls[0] == 1
 
     return crowded
+
+
+def test_it_takes_the_processor_back_and_is_resumed_so(
+    tmp_path: Path, computed: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = load_tiny(tmp_path)
+    made = session(max_steps=9, save_steps=4, eval_steps=0, evaluation_rows=0, threads=2)
+    calls = [0]
+
+    def vacant(_self: Vacancy, processors: int, seconds: float, idle: float) -> bool:
+        assert (processors, seconds > 0, idle >= 0) == (1, True, True)
+        calls[0] += 1
+        return calls[0] == 3
+
+    def others_come_and_go() -> None:
+        calls[0] = 0
+        monkeypatch.setattr(Crowding, "crowded", crowded_from_the_third())
+        monkeypatch.setattr(Vacancy, "vacant", vacant)
+
+    expected = [(step, 1 if 3 <= step < 6 else 2) for step in range(9)]
+    others_come_and_go()
+    whole = fine_tune(tiny, tmp_path, "whole", made=made)
+    assert computed == expected
+    assert lines(whole, "events", "value") == [1, 2]
+    assert "free again: 2 threads" in str(journal.read(whole.folder / "events.jsonl"))
+    others_come_and_go()
+    with pytest.raises(Killed):
+        fine_tune(tiny, tmp_path, "part", killed_at(8), made=made)
+    monkeypatch.setattr(Crowding, "crowded", lambda *_: False)
+    monkeypatch.setattr(Vacancy, "vacant", lambda *_: True)  # before step 6 it is not asked
+    computed.clear()
+    again = resume(tiny, tmp_path / "runs" / "part", made)
+    assert computed == expected[4:]
+    assert lines(again, "metrics", "loss") == lines(whole, "metrics", "loss")

@@ -148,7 +148,7 @@ def threads(device: str, task: Task) -> tuple[int, str]:
         return 1, "there is one processor"
     if there == 2 and device == "cpu" and task != "grpo":
         return 2, (
-            "both processors: a third faster than one; where another program needs one of them, "
+            "both processors: a third faster than one; while another program needs one of them, "
             "the run goes on with the other"
         )
     what = "the GPU computes; " if device != "cpu" else ""

@@ -20,7 +20,7 @@ from workbench.session import TrainingSettings
 from workbench.training.best import Best
 from workbench.training.checkpoints import drop_later, drop_old
 from workbench.training.computing import leaving_one
-from workbench.training.crowding import Crowding
+from workbench.training.crowding import Crowding, Vacancy, idle_seconds
 from workbench.training.errors import StopRequested
 from workbench.training.forecast import Forecast
 from workbench.training.gpus import Gpus
@@ -84,7 +84,7 @@ class Recorder(TrainerCallback):
         self.tokens = int(before.get("tokens") or 0)
         self.memory_peak = int(before.get("memory_peak") or 0)
         self.watch = Stopwatch(float(before.get("seconds") or 0.0))
-        self.crowding = Crowding()
+        self.crowding, self.vacancy = Crowding(), Vacancy()
         self.forecast = Forecast(self.settings, step, self.watch.seconds)
         self.logged = (self.tokens, self.watch.seconds)  # at the last line
         self.best = Best(self.settings)
@@ -210,16 +210,24 @@ class Recorder(TrainerCallback):
         self.intact = True
         self.hooks.advanced(self.step, self.total_steps, "training")
         self.serve()
-        self.make_room()
+        self.share_processors()
         self.decide(control)
         self.noted = (self.tokens, RandomState.now(self.device))
 
-    def make_room(self) -> None:
-        """Compute with fewer threads where others compute, too."""
-        threads, fewer, watch = torch.get_num_threads(), max(1, cores() - 1), self.watch
-        all_of_them = self.steering.threads == threads > fewer
-        if all_of_them and self.crowding.crowded(threads, watch.seconds, watch.computed):
-            self.steering.take_fewer(fewer)
+    def share_processors(self) -> None:
+        """Compute with fewer threads where others compute, too, and with all when they are gone."""
+        steering, watch = self.steering, self.watch
+        threads, fewer = torch.get_num_threads(), max(1, cores() - 1)
+        wanted = self.settings.threads
+        if not steering.computes_as_before and steering.threads == threads:
+            if threads > fewer:
+                if self.crowding.crowded(threads, watch.seconds, watch.computed):
+                    steering.compute_with(fewer)
+            elif threads < wanted <= cores() and self.vacancy.vacant(
+                wanted - threads, time.perf_counter(), idle_seconds()
+            ):
+                self.crowding = Crowding()
+                steering.compute_with(wanted)
         self.use_threads()
 
     def use_threads(self) -> None:

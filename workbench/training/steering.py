@@ -31,7 +31,8 @@ class Steering:
         self.rate = settings.learning_rate  # the one in force
         self.evaluate = self.checkpoint = self.paused = False
         self.again: set[int] = set()
-        self.fewer: list[tuple[int, int]] = []  # (step, threads), to compute with after the step
+        # (step, threads): to compute with from the step after on
+        self.computes: list[tuple[int, int]] = []
 
     def ask(self, action: str, value: float = 0.0) -> None:
         """A command of the person's.
@@ -73,19 +74,24 @@ class Steering:
     @property
     def threads(self) -> int:
         """Processor threads to compute the next step with; 0: as it is."""
-        due = [threads for step, threads in self.fewer if step <= self.step]
+        due = [threads for step, threads in self.computes if step <= self.step]
         return due[-1] if due else self.settings.threads
 
-    def take_fewer(self, threads: int) -> None:
-        """Leave the other processors to another program, from here on."""
-        self.fewer.append((self.step, threads))
-        self.run.event(
-            "threads",
-            step=self.step,
-            value=threads,
-            message=f"Another program computes, too: {threads} thread"
-            f"{'s' if threads > 1 else ''} from here on; more would wait for each other.",
+    @property
+    def computes_as_before(self) -> bool:
+        """Whether it goes over steps again, before a kill, after which the threads changed."""
+        return any(step > self.step for step, _ in self.computes)
+
+    def compute_with(self, threads: int) -> None:
+        """Compute with so many from here on: fewer leave a processor to another program."""
+        many = f"{threads} thread{'s' if threads > 1 else ''} from here on"
+        message = (
+            f"Another program computes, too: {many}; more would wait for each other."
+            if threads < self.threads
+            else f"The processors are free again: {many}."
         )
+        self.computes.append((self.step, threads))
+        self.run.event("threads", step=self.step, value=threads, message=message)
 
     def apply(self, scheduler: Any) -> None:
         """Before an optimiser step: scale the schedule to the rate that was asked for last."""
@@ -104,7 +110,7 @@ class Steering:
 
     def read_back(self, events: Iterable[Mapping[str, Any]], step: int) -> None:
         """Go on from a checkpoint of `step`: what was asked for before it is in it already."""
-        self.step, self.rates, self.again, self.fewer = step, [], set(), []
+        self.step, self.rates, self.again, self.computes = step, [], set(), []
         self.rate = self.settings.learning_rate
         for event in events:
             at = int(event.get("step") or 0)
@@ -112,7 +118,7 @@ class Steering:
                 self.rates = [one for one in self.rates if one[0] < at]
                 self.rates.append((at, float(event["value"])))
             elif event.get("event") == "threads":
-                self.fewer.append((at, int(event["value"])))
+                self.computes.append((at, int(event["value"])))
             elif event.get("event") == "evaluated" and at > step:
                 self.again.add(at)
         before = [rate for at, rate in self.rates if at < step]

@@ -22,7 +22,7 @@ WORDS = {
     "best": ("best checkpoint", "good"),
     "evaluated": ("evaluated", "quiet"),
     "learning_rate": ("learning rate", "accent"),
-    "threads": ("fewer threads", "warn"),
+    "threads": ("threads", "warn"),
     "paused": ("paused", "warn"),
     "unpaused": ("went on", "good"),
     "out_of_memory": ("out of memory", "warn"),
