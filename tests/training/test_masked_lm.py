@@ -19,6 +19,7 @@ from workbench.data.sources import Dataset
 from workbench.inference.heads import Head
 from workbench.inference.model import load_model
 from workbench.session import DatasetSettings, ModelSettings, Prompt, Session, TrainingSettings
+from workbench.training.facts import settled
 from workbench.training.loop import train
 from workbench.training.masked_lm import EVALUATION, Masking, head_only_at
 
@@ -197,3 +198,12 @@ def test_a_resumed_run_goes_on_to_the_last_bit(folder: Path, tmp_path: Path) -> 
         other.model.named_parameters(), model.model.parameters(), strict=True
     ):
         assert torch.equal(one, two), name
+
+
+def test_a_head_that_the_checkpoint_lacks_is_told_before_the_run(folder: Path) -> None:
+    make_bert(folder / "bare")
+    for name, expected in (("bare", "bare comes without one that guesses words"), ("bert", "")):
+        made = settled(session(bert(name)), rows(), folder, nothing)
+        told = [one.why for one in made.choices if one.setting == "head"]
+        assert len(told) == bool(expected)
+        assert all(one.startswith(expected) for one in told)

@@ -56,7 +56,22 @@ def settled(
         choices += more
     check_metric(session)
     head = head_of(session.training.task, config, session.training)
+    if head.fresh:
+        choices.append(at_random(session, head))
     return Settled(session, head, choices, config)
+
+
+def at_random(session: Session, head: Head) -> Choice:
+    """That what the model ends in is not the checkpoint's."""
+    does = "guesses words" if head.kind == "masked" else "tells these labels"
+    if session.training.task == "reward":
+        does = "gives a reward"
+    return Choice(
+        setting="head",
+        value="at random",
+        why=f"{session.model.name} comes without one that {does}; the figures from before the first "
+        "step say nothing of the model",
+    )
 
 
 def facts_of(session: Session, data: Dataset, config: Any, fits: Fits | None = None) -> Facts:
