@@ -69,8 +69,8 @@ def at_random(session: Session, head: Head) -> Choice:
     return Choice(
         setting="head",
         value="at random",
-        why=f"{session.model.name} comes without one that {does}; the figures from before the first "
-        "step say nothing of the model",
+        why=f"{session.model.name} comes without one that {does}; the figures from before the "
+        "first step say nothing of the model",
     )
 
 
