@@ -1,6 +1,7 @@
 """`workbench train --set, --preset, --plan` and `workbench sweep`."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -91,3 +92,29 @@ def test_a_sweep_makes_runs_says_the_best_and_writes_it_down(
     assert "The best is s-2: --set training.learning_rate=0.01" in shown.stdout
     wrong = forked("sweep", "tiny", "--range", "training.lora_r=8..4", check=1)
     assert "smaller to a larger" in wrong.stderr
+
+
+def test_a_sweep_ends_where_its_model_is_not_there_and_is_gone_on_with(
+    forked: Run, session: Session, tmp_path: Path
+) -> None:
+    away = tmp_path / "away"
+    shutil.copytree(session.model.name, away)
+    words = ["sweep", "tiny", "--in-process", "--name", "s"]
+    ranges = ["--range", "training.learning_rate=1e-5, 1e-2", "--set", f"model.name={away}"]
+    short = ["--set", "training.max_steps=3", "--set", "training.eval_steps=3", "--method", "grid"]
+    away.rename(tmp_path / "elsewhere")
+    done = forked(*words, *ranges, *short, check=1)
+    assert "away" in done.stderr
+    assert "Traceback" not in done.stderr
+    (tmp_path / "elsewhere").rename(away)
+    found = json.loads(forked(*words, "--json").stdout)
+    assert [one["state"] for one in found["trials"]] == ["finished", "finished"]
+
+
+def test_the_threads_that_a_run_computes_with_are_written_down(
+    forked: Run, session: Session, tmp_path: Path
+) -> None:
+    words = ["--set", "training.max_steps=1", "--set", "training.threads=2", "--in-process"]
+    forked("train", "tiny", *words)
+    noted = json.loads((tmp_path / "runs" / "tiny-1" / "environment.json").read_text())
+    assert noted["threads"] == 2

@@ -19,6 +19,7 @@ from tests.training.by_trl import preferences
 from tests.work import nobody_listens
 from workbench import runs
 from workbench.ejecting.eject import Ejected, eject
+from workbench.ejecting.made import Made
 from workbench.ejecting.parts import preference
 from workbench.ejecting.parts.training import Schedule
 from workbench.exporting.errors import ExportError
@@ -184,3 +185,10 @@ def test_what_is_there_stays(folder: Path, scripts: dict[str, Ejected]) -> None:
     assert (folder / "mine.py").read_text() == told.text
     with pytest.raises(ExportError, match="There is no run"):
         eject(EjectRun(folder=str(folder), run="../odd", to="x.py"), nobody_listens)
+
+
+def test_a_script_has_no_rate_that_was_taken_back() -> None:
+    asked = [(10, 2e-4), (30, 1e-3), (25, 5e-4), (40, 1e-4)]
+    told = [{"event": "learning_rate", "step": step, "value": rate} for step, rate in asked]
+    run = SimpleNamespace(trained=SimpleNamespace(events=told))
+    assert Made.rates.fget(run) == [(10, 2e-4), (25, 5e-4), (40, 1e-4)]

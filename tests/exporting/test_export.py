@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -18,6 +18,7 @@ from workbench import journal, runs
 from workbench import session as sessions
 from workbench.exporting.errors import ExportError
 from workbench.exporting.export import export
+from workbench.exporting.measured import of_its_weights
 from workbench.inference.model import LoadedModel
 from workbench.protocol import ExportRun
 
@@ -253,3 +254,25 @@ def test_an_adapter_that_does_not_fit(copy: Path, how: str) -> None:
     with pytest.raises(ExportError, match=r"does not fit tiny|cannot be merged|cannot be read"):
         export(ask(copy, "lora", "x"), nobody_listens)
     assert not (copy / "x").exists()
+
+
+def test_a_card_tells_what_was_measured_of_its_own_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [(step, tmp_path) for step in (40, 80, 120)]
+    monkeypatch.setattr(runs, "best_checkpoint", lambda _: there[1])
+    monkeypatch.setattr(runs, "finished_checkpoints", lambda _: there)
+
+    def told(measured: int, exported: int, begun: float = 9.0) -> bool:
+        about = SimpleNamespace(about=SimpleNamespace(step=measured), begun=begun)
+        events = [{"event": "best", "time": 5.0}, {"event": "finished", "time": 10.0}]
+        trained = SimpleNamespace(folder=tmp_path, step=exported, events=events)
+        return of_its_weights(cast(Any, about), cast(Any, trained))
+
+    assert told(40, 40)  # in the middle of the run
+    assert not told(40, 80)
+    assert told(-1, 80)  # after it, when the best is in memory
+    assert not told(-1, 120)
+    assert not told(-1, 80, begun=3.0)  # before it was resumed
+    monkeypatch.setattr(runs, "best_checkpoint", lambda _: None)
+    assert told(-1, 120)

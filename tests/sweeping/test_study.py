@@ -130,3 +130,29 @@ def test_the_best_evaluation_counts_and_the_one_before_the_first_step_does_not()
     assert best(found, greater=False) == (0.5, 10)
     assert best(found, greater=True) == (0.7, 5)
     assert best([], greater=True) == (None, -1)
+
+
+def test_a_failed_trial_is_never_the_best(tmp_path: Path) -> None:
+    sweep = made(tmp_path)
+    for value, state in ((2.0, "finished"), (1.5, "failed")):
+        trial = sweep.next()
+        assert trial is not None
+        folder = tmp_path / "runs" / trial.user_attrs["run"]
+        folder.mkdir(parents=True)
+        line = json.dumps({"step": 3, "eval_loss": value})
+        (folder / "metrics.jsonl").write_text(line + "\n")
+        sweep.tell(trial, value if state == "finished" else None, state)
+    assert [one.metric for one in sweep.advanced().trials] == [2.0, None]
+
+
+def test_a_trial_never_takes_a_run_that_is_there(tmp_path: Path) -> None:
+    for name in ("s-1", "s-2", "s-2-2"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    sweep = made(tmp_path)
+    names = []
+    for _ in range(3):
+        trial = sweep.next()
+        assert trial is not None
+        names.append(trial.user_attrs["run"])
+        sweep.tell(trial, 1.0, "finished")
+    assert names == ["s-1-2", "s-2-3", "s-3"]

@@ -154,8 +154,9 @@ def test_hostile_text_is_shown_literally(terminal: Open, session: Session, tmp_p
     screen.until(r"\d+ tokens · \S+ % of \d", 120)
     screen.press("f5")
     screen.until("tokens/s", 60)
-    answers = (tmp_path / "answers" / "tiny.jsonl").read_text()
-    answer = json.loads(answers.splitlines()[-1])["parts"]["base"]["text"]
+    kept = tmp_path / "answers" / "tiny.jsonl"  # written at the answer's end
+    screen.wait(lambda: kept.exists() and kept.read_text().endswith("\n"), 60, "the answer kept")
+    answer = json.loads(kept.read_text().splitlines()[-1])["parts"]["base"]["text"]
     assert any(ord(char) < 32 and char not in "\n\t" for char in answer), "no hostile answer"
     screen.press("f9")
     screen.until(r"\[/i\]\[@click=app.quit\]")

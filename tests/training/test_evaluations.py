@@ -204,6 +204,36 @@ def test_of_equal_evaluations_the_one_of_the_lower_loss_is_the_best() -> None:
     assert found.hopeless  # no evaluation after the first was better
 
 
+def test_an_evaluation_that_lacks_the_metric_neither_ends_a_run_nor_counts(
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a judge's server does not answer once."""
+    figures: list[dict[str, float]] = [{"eval_chrf": one} for one in (1.0, 1.0, 3.0)]
+    told = iter([*figures, {"eval_loss": 1.0}, {"eval_chrf": 2.0}, {"eval_loss": 1.0}])
+    monkeypatch.setattr(completion.CompletionTrainer, "evaluation_loss", lambda _: next(told))
+    settings = made(
+        eval_steps=2, metric_for_best_model="eval_chrf", early_stopping_patience=2, max_steps=8
+    )
+    monkeypatch.setattr(
+        "workbench.training.evaluating.check_metric", lambda *_: None, raising=False
+    )
+    run = fine_tune(tiny, tmp_path, "a", made=settings)
+    assert (runs.status(run.folder).state, runs.status(run.folder).step) == ("finished", 8)
+    assert not events(run, "early_stopping")
+    assert (runs.best_checkpoint(run.folder) or (0,))[0] == 2
+
+
+def test_the_same_weights_evaluated_again_do_not_count(
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [{"step": step, "eval_loss": 1.0} for step in (0, 2, 2, 2)]
+    found = Best(TrainingSettings(eval_steps=2, early_stopping_patience=1))
+    found.take_all(lines)
+    assert (found.step, found.worse, found.hopeless) == (2, 0, False)
+    found.take_all([{"step": 4, "eval_loss": 1.0}])
+    assert found.hopeless
+
+
 def test_a_metric_that_no_evaluation_gives_is_said_before_the_first_step(
     tiny: LoadedModel, tmp_path: Path
 ) -> None:

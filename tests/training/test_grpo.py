@@ -19,6 +19,7 @@ from workbench.session import GenerationSettings, Prompt, Session
 from workbench.settings import ReinforcementSettings
 from workbench.training.errors import TrainingError
 from workbench.training.loop import train
+from workbench.training.steps import prompts_a_step, steps_of
 
 ROWS, HELD_OUT = preferences(12), preferences(4, 12)
 EMPTY = Prompt()
@@ -260,3 +261,23 @@ def test_prompts_that_are_all_too_long_say_which_setting_is_to_be_changed(
     made = replace(made, training=replace(made.training, reinforcement=settings))
     with pytest.raises(TrainingError, match=said):
         reinforced(folder, workspace, "a", made=made)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batches", "epochs"),
+    [(12, (8, 1), 1.0), (11, (3, 1), 2.0), (12, (20, 1), 1.5), (10, (6, 2), 3.0)],
+)
+def test_a_plan_has_the_steps_of_the_run(
+    folder: Path, workspace: Path, rows: int, batches: tuple[int, int], epochs: float
+) -> None:
+    made = reinforcing(
+        max_steps=-1,
+        rows=rows,
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batches[0],
+        gradient_accumulation_steps=batches[1],
+    )
+    run = reinforced(folder, workspace, "a", made=made)
+    begun = journal.read(run.folder / "events.jsonl")[0]
+    assert begun["total_steps"] == steps_of(made.training, rows)
+    assert begun["prompts_a_step"] == prompts_a_step(made.training)

@@ -19,6 +19,7 @@ from workbench.session import GenerationSettings, TrainingSettings
 from workbench.training import out_of_memory
 from workbench.training.completion import CompletionTrainer
 from workbench.training.errors import TrainingError
+from workbench.training.kto import ThumbsUpAndDown
 
 SIZES = {"per_device_train_batch_size": 8, "max_steps": 6, "save_steps": 4}
 
@@ -76,6 +77,14 @@ def test_rows_of_a_step_stay_the_same(size: int, made: tuple[int, int]) -> None:
     assert found is not None
     assert (found.per_device_train_batch_size, found.gradient_accumulation_steps) == made
     assert out_of_memory.smaller(TrainingSettings(per_device_train_batch_size=1)) is None
+
+
+def test_kto_keeps_two_rows_in_a_batch_where_memory_is_short() -> None:
+    least = TrainingSettings(task="kto", per_device_train_batch_size=2)
+    assert out_of_memory.smaller(least, ThumbsUpAndDown.fewest_rows) is None
+    found = out_of_memory.smaller(replace(least, per_device_train_batch_size=4), 2)
+    assert found is not None
+    assert found.per_device_train_batch_size == 2
 
 
 @pytest.mark.parametrize("first", [0, 3, 4])

@@ -65,9 +65,10 @@ class Made:
         found: dict[int, float] = {}
         for event in self.trained.events:
             if event.get("event") == "learning_rate":
-                value = float(event.get("value") or 0)
+                value, step = float(event.get("value") or 0), int(event.get("step") or 0)
                 if math.isfinite(value) and value > 0:
-                    found[int(event.get("step") or 0)] = value
+                    # One asked for later, at an earlier step, takes the place of those after it.
+                    found = {at: rate for at, rate in found.items() if at < step} | {step: value}
         return sorted(found.items())
 
     @property
@@ -165,6 +166,11 @@ def made_of(trained: Trained, report: Report) -> Made:
         notes.append(
             "Memory ran out in the run, which went on with smaller batches; the script has these "
             "from its first step, with the same rows a step."
+        )
+    if any(one.get("event") == "threads" for one in trained.events):
+        notes.append(
+            "Another program computed beside the run, which left it a processor for a while; the "
+            "script always takes as many threads, so that last digits may differ."
         )
     return Made(trained, loaded, data, head, notes)
 

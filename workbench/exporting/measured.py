@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench import runs
 from workbench.exporting.trained import Trained
 from workbench.text import one_line
 
@@ -63,12 +64,27 @@ def latest_pair(
         tuned = results.measurement(figure.measurement)
         if tuned.about.adapter not in (trained.name, str(trained.folder)):
             continue
+        if not of_its_weights(tuned, trained):
+            continue
         for other in figures[:LOOKED_AT]:
             if other.weights == "base" and other.metric == figure.metric:
                 base = results.measurement(other.measurement)
                 if same_rows(base, tuned):
                     return base, tuned
     return None
+
+
+def of_its_weights(tuned: "Measurement", trained: Trained) -> bool:
+    """Whether the weights of this checkpoint were measured: at its step while the run trained, or
+    after it, when they are those of its best checkpoint, else of its last."""
+    if tuned.about.step >= 0:
+        return tuned.about.step == trained.step
+    best = runs.best_checkpoint(trained.folder)
+    last = max((step for step, _ in runs.finished_checkpoints(trained.folder)), default=-1)
+    moved = ("checkpoint", "best", "resumed")
+    times = (float(one.get("time") or 0) for one in trained.events if one.get("event") in moved)
+    meant = best[0] if best else last
+    return meant == trained.step and tuned.begun >= max(times, default=0.0)
 
 
 def same_rows(a: "Measurement", b: "Measurement") -> bool:

@@ -171,8 +171,16 @@ class Sweep:
         if self.settings.method == "grid":
             study.enqueue_trial(combinations(self.ranges)[made])
         trial = study.ask(self.distributions())
-        trial.set_user_attr(RUN, f"{self.name}-{trial.number + 1}")
+        trial.set_user_attr(RUN, self.free_name(trial.number))
         return trial
+
+    def free_name(self, number: int) -> str:
+        """A name for the run of that trial, from 0, which no run of the workspace has."""
+        name, more = f"{self.name}-{number + 1}", 1
+        while (self.workspace / "runs" / name).exists():
+            more += 1
+            name = f"{self.name}-{number + 1}-{more}"
+        return name
 
     def reported(self, trial: "optuna.Trial") -> set[int]:
         """The steps whose evaluation optuna knows of a trial."""
@@ -221,6 +229,8 @@ class Sweep:
         noted = one.user_attrs.get(STATE)
         ends = {"finished", "pruned", "failed", "stopped"}
         state: Any = noted if noted in ends else "running" if run == running else "interrupted"
+        if state == "failed":  # its checkpoints are gone, however good a figure was on the way
+            value, step = None, -1
         return Trial(
             number=one.number,
             run=run,

@@ -40,7 +40,7 @@ class Best:
         first = self.step < 0 and math.isfinite(value)
         if first or gain > self.settings.early_stopping_threshold:
             self.worse = 0
-        elif regular:
+        elif regular and self.metric in figures:
             self.worse += 1
         loss = number(figures.get("eval_loss"))
         if first or gain > 0 or (gain == 0 and loss < self.loss):
@@ -50,19 +50,23 @@ class Best:
 
     def take_all(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """The evaluations among the lines of a run, in order."""
+        seen = set[int]()
         for line in lines:
             if any(key.startswith("eval_") for key in line):
                 step = int(line.get("step") or 0)
-                self.take(step, line, self.is_regular(step))
+                self.take(step, line, self.is_regular(step) and step not in seen)
+                seen.add(step)
 
     def is_regular(self, step: int) -> bool:
         """Whether an evaluation comes after this step without being asked for."""
         return self.settings.eval_steps > 0 and step % self.settings.eval_steps == 0
 
     def check(self, figures: Mapping[str, Any]) -> None:
-        """Raise TrainingError where the metric that is to decide is not among the figures."""
+        """Raise TrainingError where the metric that is to decide is not among the figures, and
+        never was: one evaluation may lack it, where a measurement failed."""
         chosen = self.metric != "eval_loss" or self.settings.early_stopping_patience
-        if chosen and self.metric not in figures:
+        known = math.isfinite(self.before) or self.step >= 0
+        if chosen and not known and self.metric not in figures:
             raise TrainingError(not_given(self.settings, self.metric, tuple(sorted(figures))))
 
     @property

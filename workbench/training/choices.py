@@ -190,6 +190,8 @@ def batch(choices: Choices) -> None:
             choices.session, training=replace(settings, per_device_train_batch_size=wanted)
         )
         fitting = facts.fits(trial, wanted)
+        if settings.task == "kto":  # it compares the rows of a batch
+            fitting = max(2, fitting)
     choices.choose(
         "per_device_train_batch_size",
         fitting,

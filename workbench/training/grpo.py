@@ -29,6 +29,7 @@ from workbench.training.examples import EVERY, choose_rows, read
 from workbench.training.recipe import Recipe
 from workbench.training.recorder import Recorder
 from workbench.training.rewarding import Given, Rewards
+from workbench.training.steps import answers_at_once, prompts_a_step
 from workbench.training.trainer import Watched
 
 TOO_LONG = "the prompt is longer than max_length"
@@ -172,26 +173,12 @@ class Reinforcement(Recipe):
 
     # --- steps -------------------------------------------------------------------------------
 
-    @property
-    def answers_at_once(self) -> int:
-        """Answers in memory at once: as per_device_train_batch_size says, or the next more with
-        which all answers to a prompt are in one step."""
-        settings, wanted = self.settings, self.settings.reinforcement.num_generations
-        size = settings.per_device_train_batch_size
-        while size * settings.gradient_accumulation_steps % wanted:
-            size += 1
-        return size
-
-    @property
-    def prompts_a_step(self) -> int:
-        answers = self.answers_at_once * self.settings.gradient_accumulation_steps
-        return answers // self.settings.reinforcement.num_generations
-
     def check_steps(self) -> None:
         """Raise TrainingError where there are too few prompts for a step."""
-        if len(self.examples) < self.prompts_a_step:
+        needed = prompts_a_step(self.settings)
+        if len(self.examples) < needed:
             raise TrainingError(
-                f"A step takes {self.prompts_a_step} prompts and there are {len(self.examples)}; "
+                f"A step takes {needed} prompts and there are {len(self.examples)}; "
                 "lower training.per_device_train_batch_size or gradient_accumulation_steps, or "
                 "take more rows."
             )
@@ -200,7 +187,7 @@ class Reinforcement(Recipe):
     def arguments(self) -> tuple[type[TrainingArguments], dict[str, Any]]:
         given = self.settings.reinforcement
         return GRPOConfig, usual(self.settings) | {
-            "per_device_train_batch_size": self.answers_at_once,
+            "per_device_train_batch_size": answers_at_once(self.settings),
             "num_generations": given.num_generations,
             "max_completion_length": given.max_completion_length,
             "temperature": given.temperature,
@@ -224,7 +211,7 @@ class Reinforcement(Recipe):
             **why,
             "reward": self.settings.reinforcement.reward,
             "reward_model": self.settings.reinforcement.reward_model,
-            "prompts_a_step": self.prompts_a_step,
+            "prompts_a_step": prompts_a_step(self.settings),
             "answers_a_prompt": self.settings.reinforcement.num_generations,
         }
 

@@ -27,6 +27,7 @@ from workbench.training.untouched import stand_in
 
 class ThumbsUpAndDown(Preference):
     task = "kto"
+    fewest_rows = 2
 
     def encoder(self) -> Encoder:
         encoder = encoder_of(self)

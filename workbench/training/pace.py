@@ -87,8 +87,9 @@ def speed(run: Path) -> tuple[float, float] | None:
         return None
     times = [float(one["time"]) for one in lines if "time" in one]
     seconds = max(float(one.get("seconds") or 0) for one in lines)
-    resumed = any(one.get("event") == "resumed" for one in journal.read(run / "events.jsonl"))
-    whole = (max(times) - min(times)) / seconds if seconds > 0 and not resumed else 1.0
+    events = journal.read(run / "events.jsonl")
+    broken = any(one.get("event") in ("resumed", "paused") for one in events)  # nobody trained then
+    whole = (max(times) - min(times)) / seconds if seconds > 0 and not broken else 1.0
     return statistics.median(rates), max(1.0, whole)
 
 

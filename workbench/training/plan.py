@@ -24,7 +24,7 @@ from workbench.training.errors import StopRequested, TrainingError
 from workbench.training.estimate import Counted, Estimate
 from workbench.training.facts import Settled, settled
 from workbench.training.recipe import Recipe
-from workbench.training.steps import steps_of
+from workbench.training.steps import answers_at_once, prompts_a_step, steps_of
 from workbench.usual import LORA_LIKE
 
 Report = Callable[[str, float, float, str], None]
@@ -124,7 +124,10 @@ class Making:
         used = min(settings.rows or total, total)
         seen = min(used, SAMPLE)
         scale = used / max(1, seen)
-        batch = shape(recipe, settings, settings.per_device_train_batch_size)
+        at_once = settings.per_device_train_batch_size
+        if settings.task == "grpo":
+            at_once = answers_at_once(settings)
+        batch = shape(recipe, settings, at_once)
         self.pause("counting what a step keeps", 0, 0)
         estimate = batches.estimate(session, loaded, batch)
         there = batches.free(loaded.device)
@@ -179,7 +182,7 @@ class Making:
         self.pace = found
         a_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
         if settings.task == "grpo":  # a batch is answers, several to a row
-            a_step = max(1, a_step // settings.reinforcement.num_generations)
+            a_step = prompts_a_step(settings)
         trained = min(rows * settings.num_train_epochs, steps * a_step) * tokens / rows
         if settings.max_steps > 0:
             trained = steps * a_step * tokens / rows

@@ -135,6 +135,7 @@ class Recorder(TrainerCallback):
                 self.hooks.between_steps(self.step)
                 if self.stop_requested():
                     control.should_save = control.should_training_stop = True
+                    control.should_log = True
                     return
                 if self.do_now(control):
                     said = -math.inf
@@ -315,16 +316,17 @@ class Recorder(TrainerCallback):
         asked, self.asked = self.asked, False
         if metrics:
             self.run.metrics(step=self.step, epoch=state.epoch or 0.0, **metrics)
+            again = self.step in self.evaluated  # of the same weights
             self.evaluated.add(self.step)
             if asked:
                 self.run.event("evaluated", step=self.step, asked=True)
-            self.judge(metrics, control)
+            self.judge(metrics, control, self.best.is_regular(self.step) and not again)
         self.hooks.advanced(self.step, self.total_steps, "training")
 
-    def judge(self, metrics: dict[str, float], control: TrainerControl) -> None:
+    def judge(self, metrics: dict[str, float], control: TrainerControl, regular: bool) -> None:
         """Keep a checkpoint of the best; stop where it gets no better."""
         self.best.check(metrics)
-        if self.best.take(self.step, metrics, self.best.is_regular(self.step)):
+        if self.best.take(self.step, metrics, regular):
             control.should_save = True
         if 0 < self.step < self.total_steps and self.best.hopeless:
             self.message = self.best.in_words()

@@ -114,7 +114,7 @@ class Sweeping:
         from workbench.sweeping.ranges import trial_session
         from workbench.sweeping.study import RUN
 
-        name = str(trial.user_attrs.get(RUN) or f"{self.sweep.name}-{trial.number + 1}")
+        name = str(trial.user_attrs.get(RUN) or self.sweep.free_name(trial.number))
         trial.set_user_attr(RUN, name)
         folder = self.sweep.workspace / "runs" / name
         self.trial, self.pruned_at, self.now = trial, -1, name
@@ -147,11 +147,23 @@ class Sweeping:
 
             if not isinstance(error, expected_errors()):
                 raise
+            if self.is_of_the_machine(error):  # it waits until the sweep is gone on with
+                self.now = ""
+                self.tell(over=True)
+                raise
             failure = sentence(error)
         finally:
             self.worker.broadcast = self.broadcast
         failed = next((one for one in ended if isinstance(one, Failed)), None)
         self.end(name, folder, failure or (failed.message if failed else None))
+
+    def is_of_the_machine(self, error: Exception) -> bool:
+        """Whether no other trial would fare better: rows or model cannot be had, though trials do
+        not differ in them."""
+        varied = ("dataset.", "model.", "training.method")
+        if any(one.setting.startswith(varied) for one in self.sweep.ranges):
+            return False
+        return type(error).__name__ in ("SourceError", "ModelError", "RunError")
 
     def over(self, folder: Path) -> bool:
         """Whether the run of a trial came to its end before the sweep could note it."""

@@ -93,6 +93,7 @@ class RunBench:
         else:
             name = request.run or runs.new_name(folder, Path(request.session_path).stem)
             about = environment(loaded, data)
+            about["threads"] = session.training.threads or about["threads"]
             about["session"] = request.session_path
             about["choices"] = choices
             run = runs.Run.create(folder, name, session, about)
