@@ -87,6 +87,10 @@ def test_a_sweep_makes_runs_says_the_best_and_writes_it_down(
     assert sessions.load(tmp_path / "sessions" / "tiny.toml").training.learning_rate == 0.01
     assert runs.last_checkpoint(tmp_path / "runs" / "s-2") is not None
     assert runs.last_checkpoint(tmp_path / "runs" / "s-1") is None  # only the best's are kept
+    again = json.loads(forked(*words, *ranges, *short).stdout)  # the same words, once more
+    assert [one["run"] for one in again["trials"]] == ["s-1", "s-2"]
+    other = forked(*words, "--method", "random", check=1)
+    assert "s was begun with other settings" in other.stderr
     shown = forked("sweep", "tiny", "--show", "s")
     assert shown.stdout.splitlines()[1].startswith("s-2")
     assert "The best is s-2: --set training.learning_rate=0.01" in shown.stdout
@@ -107,8 +111,17 @@ def test_a_sweep_ends_where_its_model_is_not_there_and_is_gone_on_with(
     assert "away" in done.stderr
     assert "Traceback" not in done.stderr
     (tmp_path / "elsewhere").rename(away)
-    found = json.loads(forked(*words, "--json").stdout)
+    found = json.loads(forked(*words, "--json", "--method", "grid").stdout)
     assert [one["state"] for one in found["trials"]] == ["finished", "finished"]
+
+
+def test_a_sweep_is_made_longer(forked: Run, session: Session, tmp_path: Path) -> None:
+    words = ["sweep", "tiny", "--in-process", "--name", "s", "--json"]
+    short = ["--set", "training.max_steps=2", "--set", "training.eval_steps=2"]
+    assert len(json.loads(forked(*words, *short, "--trials", "1").stdout)["trials"]) == 1
+    found = json.loads(forked(*words, "--trials", "2").stdout)
+    assert [one["state"] for one in found["trials"]] == ["finished", "finished"]
+    assert found["wanted"] == 2
 
 
 def test_the_threads_that_a_run_computes_with_are_written_down(

@@ -1,6 +1,7 @@
 """What leaves the workbench is whole, and answers the same in plain transformers."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from tests.exporting.made import made, trained, workspace
 from tests.work import nobody_listens
 from workbench import journal, runs
 from workbench import session as sessions
+from workbench.exporting import target
 from workbench.exporting.errors import ExportError
 from workbench.exporting.export import export
 from workbench.exporting.measured import of_its_weights
@@ -175,6 +177,20 @@ def test_an_export_that_is_given_up_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         export(ask(folder, "lora", "given up"), report)
     assert sorted(folder.iterdir()) == before
+
+
+def test_what_an_export_was_to_replace_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
+    """Between the two renames nothing has the target's name."""
+    here, gone = str(os.getpid()), "99999999"
+    old, new = tmp_path / f".out.{gone}.abcdefgh.old", tmp_path / f".out.{gone}.abcdefgh"
+    other = tmp_path / f".out.{gone}.{here}.abcdefgh"  # of a target named out.99999999
+    for folder in (old, new, other):
+        folder.mkdir()
+        (folder / "README.md").write_text(folder.name)
+    with pytest.raises(ValueError, match="given up"), target.made(tmp_path / "out"):
+        raise ValueError("given up")
+    assert sorted(one.name for one in tmp_path.iterdir()) == [other.name, "out"]
+    assert (tmp_path / "out" / "README.md").read_text() == old.name
 
 
 def test_a_full_disk_and_a_lack_of_memory_are_said_before(

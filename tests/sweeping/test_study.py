@@ -61,6 +61,49 @@ def test_a_grid_tries_every_combination_once(tmp_path: Path) -> None:
     assert len({json.dumps(one, sort_keys=True) for one in tried}) == len(tried) == 4
 
 
+@pytest.mark.parametrize("where", ["enqueue", "pop", "first value"])
+def test_a_grid_cut_short_between_two_words_to_its_memory_loses_no_combination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    import optuna
+
+    ranges = {"training.lora_r": "4, 8", "training.learning_rate": "1e-4, 1e-3"}
+    sweep = made(tmp_path, method="grid", ranges=ranges)
+    tried = go_on(sweep, 3)
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    suggested = optuna.Trial._suggest
+
+    def once(self: Any, name: str, values: Any) -> Any:
+        suggested(self, name, values)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if where == "enqueue":
+            patch.setattr(optuna.Study, "ask", killed)
+        else:
+            patch.setattr(optuna.Trial, "_suggest", killed if where == "pop" else once)
+        with pytest.raises(KeyboardInterrupt):
+            sweep.next()
+    again = Sweep(sweep.folder)
+    assert again.advanced().state == "stopped"
+    tried += go_on(again, 9)
+    assert len({json.dumps(one, sort_keys=True) for one in tried}) == len(tried) == 4
+    assert again.advanced().state == "finished"
+
+
+def test_a_sweep_can_be_made_longer(tmp_path: Path) -> None:
+    sweep = made(tmp_path, trials=3)
+    go_on(sweep, 9)
+    sweep.make(5)
+    again = Sweep(sweep.folder)
+    assert again.advanced().state == "stopped"
+    assert len(go_on(again, 9)) == 2
+    assert again.advanced().state == "finished"
+
+
 def test_a_trial_behind_the_others_is_to_be_pruned(tmp_path: Path) -> None:
     sweep = made(tmp_path, trials=5)
     for _ in range(4):

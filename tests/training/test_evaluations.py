@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 
+from tests.training.runs_again import Killed, killed_at, resume
 from tests.work import PROMPT, Listener, fine_tune, lines, load_tiny, rows, session
 from workbench import journal, runs
 from workbench.data.prompting import encode_prompt
@@ -22,7 +23,7 @@ from workbench.training import completion
 from workbench.training.best import Best
 from workbench.training.errors import BrokenNumbersError, TrainingError
 from workbench.training.figures import check_metric, figures_of
-from workbench.training.forecast import coming
+from workbench.training.forecast import Forecast, coming
 
 SHORT = GenerationSettings(max_new_tokens=6)
 EVALUATED = {"eval_steps": 5, "evaluation_rows": 8, "max_steps": 10}
@@ -376,6 +377,31 @@ def test_a_line_says_how_long_it_will_take(tiny: LoadedModel, tmp_path: Path) ->
     assert len(left) == 4
     assert left[-1] == 0
     assert all(one >= 0 for one in left)
+
+
+def test_the_time_of_whole_evaluations_alone_is_known_also_after_a_kill(
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[float] = []
+    note = Forecast.note
+
+    def noting(self: Forecast, what: str, seconds: float) -> None:
+        note(self, what, seconds)
+        if what == "evaluating":
+            noted.append(seconds)
+
+    monkeypatch.setattr(Forecast, "note", noting)
+    settings = session(max_steps=6, save_steps=2, evaluation_rows=8, eval_steps=2)
+    with pytest.raises(Killed):
+        fine_tune(tiny, tmp_path, "a", killed_at(3), made=settings)
+    run = runs.Run(tmp_path / "runs" / "a")
+    run.close()
+    assert len(noted) == 2  # after step 0 and 2; not the two batches before them
+    assert lines(run, "metrics", "evaluation_seconds") == noted
+    again = resume(tiny, run.folder, settings)
+    assert noted[2:4] == noted[:2]  # as the lines tell them
+    assert lines(again, "metrics", "evaluation_seconds") == noted[2:]
+    assert lines(again, "metrics", "step").count(6) == 2
 
 
 def test_a_run_that_got_no_better_than_before_says_so() -> None:

@@ -113,6 +113,19 @@ def test_out_of_memory_goes_on_in_smaller_batches(
     assert runs.status(run.folder).state == "finished"
 
 
+def test_what_was_counted_is_kept_where_memory_runs_out_between_two_lines(
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**SIZES, "logging_steps": 3}
+    expected = fine_tune(tiny, tmp_path, "large", **settings)
+    short_of_memory(monkeypatch, lambda step, size: step < 5 or size <= 4, ERRORS[0])
+    run = fine_tune(tiny, tmp_path, "short", **settings)
+    assert lines(run, "metrics", "step") == lines(expected, "metrics", "step")
+    assert lines(run, "metrics", "tokens") == lines(expected, "metrics", "tokens")
+    seconds = lines(run, "metrics", "seconds")
+    assert seconds == sorted(seconds)
+
+
 def test_a_run_that_ran_out_of_memory_resumes_as_it_went_on(
     tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,37 @@ def test_a_paused_run_serves_evaluates_and_saves_but_trains_nothing(
     assert seconds == sorted(seconds)
 
 
+def test_a_checkpoint_of_a_paused_run_has_its_counters_and_its_line(
+    tiny: LoadedModel, tmp_path: Path
+) -> None:
+    """Lines come every 4 steps; it is paused and saved after step 3 and killed after step 5."""
+
+    def then(person: Person) -> None:
+        if person.steering and person.steering.paused:
+            saved = events(run_of(person), "checkpoint")
+            person.steering.ask(*(("resume",) if saved else ("checkpoint",)))
+
+    def run_of(_: Person) -> Path:
+        return sorted((tmp_path / "runs").iterdir(), key=lambda one: one.stat().st_ctime)[-1]
+
+    made = session(max_steps=8, save_steps=50, logging_steps=4)
+    whole = fine_tune(tiny, tmp_path, "whole", Person({3: ("pause",)}, then), made=made)
+    hooks = killed_at(5)
+
+    def cut(person: Person) -> None:
+        then(person)
+        hooks.between_steps(person.step)
+
+    with pytest.raises(Killed):
+        fine_tune(tiny, tmp_path, "part", Person({3: ("pause",)}, cut), made=made)
+    folder = tmp_path / "runs" / "part"
+    assert [one["step"] for one in events(folder, "checkpoint")] == [3]
+    again = resume(tiny, folder, made)
+    assert lines(whole, "metrics", "step") == [3, 4, 8]
+    for key in ("step", "loss", "tokens"):
+        assert lines(again, "metrics", key) == lines(whole, "metrics", key), key
+
+
 def test_a_paused_run_can_be_stopped(tiny: LoadedModel, tmp_path: Path) -> None:
     person = Person({3: ("pause",)})
     person.stop = lambda _step: bool(person.steering and person.steering.paused)

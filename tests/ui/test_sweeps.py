@@ -105,3 +105,23 @@ async def test_an_unfinished_sweep_is_gone_on_with(bench: Bench) -> None:
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "StartSweep" in link.kinds())
         assert link.last(p.StartSweep).name == NAME
+
+
+async def test_a_finished_sweep_is_made_longer(bench: Bench) -> None:
+    link = FakeLink(bench.rows)
+    (bench.workspace / "sweeps" / NAME).mkdir(parents=True)
+    link.answers[p.ReadSweep] = lambda request: link.news(
+        sweep(request.id, name=NAME, state="finished")
+    )
+    app, _ = bench.open(link)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f6", "o")
+        await until(pilot, lambda: "ctrl+r makes 7 more" in screen_text(app))
+        await pilot.press("end", "backspace", "backspace", "3")
+        await until(pilot, lambda: "ctrl+r makes" not in screen_text(app))
+        await pilot.press("backspace", "5")
+        await until(pilot, lambda: "made its 3 runs: ctrl+r makes 2 more" in screen_text(app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "StartSweep" in link.kinds())
+        assert (link.last(p.StartSweep).name, link.last(p.StartSweep).trials) == (NAME, 5)

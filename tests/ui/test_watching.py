@@ -178,6 +178,26 @@ def test_history_forgets_what_a_resumed_run_did_anew(tmp_path: Path) -> None:
     assert history.loss == [(1, 5), (2, 4), (3, 3.5), (4, 2.5)]
 
 
+def test_the_time_left_is_the_run_s_own_with_its_evaluations(tmp_path: Path) -> None:
+    def line(step: int, **more: float) -> str:
+        return json.dumps({"step": step, "seconds": 2.0 * step, **more}) + "\n"
+
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(line(10) + line(20))
+    history = History(tmp_path)
+    history.read()
+    history.status = p.RunStatus(
+        name="a", folder=str(tmp_path), state="running", step=25, total_steps=100
+    )
+    assert history.seconds_left == 75 * 2
+    with path.open("a") as file:
+        file.write(line(30, seconds_left=500.0))
+    history.read()
+    assert history.seconds_left == 500
+    history.status = replace(history.status, step=35)
+    assert history.seconds_left == 500 - 5 * 2
+
+
 def test_thinning_keeps_a_spike_of_one_step() -> None:
     points = [(float(step), 1.0) for step in range(100_000)]
     points[54_321] = (54_321.0, 9.0)

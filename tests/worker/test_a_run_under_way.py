@@ -159,6 +159,37 @@ def test_a_host_that_is_killed_in_a_run_loses_nothing(
     assert texts[0] == texts[1]
 
 
+def test_a_run_that_cannot_note_what_has_changed_goes_on(
+    open_line: Callable[..., Line], session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full when it was gone on with, and there is room again a moment later."""
+    line = open_line("in-process")
+    training = replace(session.training, max_steps=6, save_steps=2, eval_steps=0)
+    session = replace(session, training=training)
+    request = StartTraining(
+        session=session, session_path=str(line.path), folder=str(line.folder), run="part"
+    )
+    line.send(request)
+    reached(line, 3)
+    line.send(StopTraining())
+    folder = Path(line.wait_for(TrainingEnded).run.folder)
+    event, unsaid = runs.Run.event, list[str]()
+
+    def full(self: runs.Run, kind: str, **about: Any) -> None:
+        if kind == "problem":
+            unsaid.append(about["message"])
+            raise runs.RunError("No space left.")
+        event(self, kind, **about)
+
+    monkeypatch.setattr(runs.Run, "event", full)
+    source = line.folder / session.dataset.source
+    source.write_text("".join(source.read_text().splitlines(keepends=True)[:-1]))
+    line.send(replace(request, resume=True))
+    assert line.wait_for(TrainingEnded).run.state == "finished"
+    assert unsaid
+    assert not runs.is_locked(folder)
+
+
 def test_why_a_run_failed_is_in_its_log(
     open_line: Callable[..., Line], session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,14 +37,19 @@ def sweep(
     """Each run on stderr as it ends; at the end a table on stdout. Returns 1 where no run gave a
     figure."""
     path, _ = find_session(word)
-    session = changed(sessions.load(path), preset, assignments)
+    begun = begun_before(path, name)
+    session = changed(begun or sessions.load(path), preset, assignments)
     session = replace(session, sweep=sweep_settings(session, ranges, settings))
-    check(session)
+    if begun:
+        check_same(name, begun, session)
+    else:
+        check(session)
     request = StartSweep(
         session=session,
         session_path=str(path.absolute()),
         folder=str(sessions.workspace(path)),
         name=name,
+        trials=int(settings.get("trials", 0)),
     )
     last: SweepAdvanced | None = None
     said: set[int] = set()
@@ -103,6 +108,27 @@ def sweep_settings(session: Session, ranges: list[str], given: dict[str, Any]) -
         return msgspec.convert(document, SweepSettings)
     except msgspec.ValidationError as error:
         raise SessionError(sessions.explain(str(error), document)) from None
+
+
+def begun_before(path: Path, name: str) -> Session | None:
+    """The session of a sweep of that name, frozen when it was begun; None where it is a new one."""
+    from workbench.runs import check_name
+
+    if not name:
+        return None
+    check_name(name)
+    frozen = sessions.workspace(path) / "sweeps" / name / "session.toml"
+    return sessions.load(frozen) if frozen.exists() else None
+
+
+def check_same(name: str, begun: Session, asked: Session) -> None:
+    """Raise SessionError where a sweep would have to go on with other settings than it has."""
+    trials = begun.sweep.trials
+    if replace(asked, sweep=replace(asked.sweep, trials=trials)) != begun:
+        raise SessionError(
+            f"The sweep {name} was begun with other settings, and goes on with those; leave out "
+            "all but --name and --trials, or choose another name."
+        )
 
 
 def check(session: Session) -> None:

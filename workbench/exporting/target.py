@@ -5,6 +5,7 @@ Knows folders and room on disks; knows nothing of models.
 
 import glob
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import psutil
 from workbench.exporting.errors import ExportError
 
 SPARE = 64 << 20  # bytes beside the weights: tokenizer, card, and room to breathe
+OLD = ".old"  # ends the name of what was in an export's place, until the new one is
 # What an export is made of: only a folder of these is ever replaced.
 OURS = (
     "*.safetensors",
@@ -110,10 +112,16 @@ def made(target: Path) -> Iterator[Path]:
 
 
 def clear_leftovers(target: Path) -> None:
-    """Take away what an export to the same place left that was killed."""
-    for path in target.parent.glob(f".{glob.escape(target.name[:60])}.*"):
-        pid = path.name.removeprefix(f".{target.name[:60]}.").partition(".")[0]
-        if pid.isdecimal() and path.is_dir() and not psutil.pid_exists(int(pid)):
+    """Take away what an export to the same place left that was killed; what was in its place
+    before, and was out of it at that moment, is put back."""
+    name = target.name[:60]
+    for path in sorted(target.parent.glob(f".{glob.escape(name)}.*")):
+        named = re.fullmatch(rf"\.{re.escape(name)}\.(\d+)\.\w{{8}}({re.escape(OLD)})?", path.name)
+        if named is None or not path.is_dir() or psutil.pid_exists(int(named[1])):
+            continue
+        if named[2] and not target.exists():
+            path.rename(target)
+        else:
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -122,7 +130,7 @@ def put_in_place(temporary: Path, target: Path) -> None:
     if not target.exists():
         temporary.rename(target)
         return
-    old = temporary.with_name(temporary.name + ".old")
+    old = temporary.with_name(temporary.name + OLD)
     target.rename(old)
     try:
         temporary.rename(target)

@@ -59,11 +59,11 @@ def sweep(words: list[str]) -> int:
     reader = parser(
         "sweep",
         "Search for good settings: runs of the session, each with other values. ctrl+c stops after "
-        "the run's step; the same --name goes on.",
+        "the run's step; the same --name goes on, and with more --trials makes more.",
     )
     session_argument(reader)
     change_arguments(reader)
-    reader.add_argument("--trials", type=count, metavar="N", help="runs to make")
+    reader.add_argument("--trials", type=count, metavar="N", help="runs to make in all")
     reader.add_argument(
         "--range",
         dest="ranges",

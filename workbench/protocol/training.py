@@ -63,6 +63,7 @@ class StartSweep(Request):
     session_path: str
     folder: str
     name: str = ""  # empty: a new name from the session's; an old one: go on with that sweep
+    trials: int = 0  # how many runs an old one makes in all; 0: as many as it was to make
 
 
 class ReadSweep(Request):

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from workbench import journal, locks, runs
 from workbench import session as sessions
 from workbench.protocol import RunState, SweepAdvanced, Trial
@@ -95,6 +97,17 @@ class Sweep:
                 left.unlink()
         drop_torn_line(journal)
 
+    def make(self, trials: int) -> None:
+        """Have so many runs in all; a grid has as many as it has combinations.
+
+        Raises:
+            SessionError: when it cannot be written.
+        """
+        if trials != self.settings.trials:
+            self.session = replace(self.session, sweep=replace(self.settings, trials=trials))
+            self.settings = self.session.sweep
+            sessions.save(self.session, self.folder / "session.toml")
+
     def close(self) -> None:
         if self.lock >= 0:
             os.close(self.lock)
@@ -153,9 +166,12 @@ class Sweep:
 
         return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
-    def finished(self) -> int:
-        """How many trials have come to an end."""
-        return sum(one.state.is_finished() for one in self.study.get_trials(deepcopy=False))
+    def made(self) -> "list[optuna.trial.FrozenTrial]":
+        """Trials that were begun."""
+        from optuna.trial import TrialState
+
+        there = self.study.get_trials(deepcopy=False)
+        return [one for one in there if one.state != TrialState.WAITING]
 
     def next(self) -> "optuna.Trial | None":
         """The next trial: one that was cut short, else a new one; None where all are made."""
@@ -163,12 +179,17 @@ class Sweep:
 
         study = self.study
         if cut := self.waiting():
-            return optuna.Trial(study, cut[0]._trial_id)
-        made = len(study.get_trials(deepcopy=False))
+            study.sampler = self.sampler(cut[0].number)
+            trial = optuna.Trial(study, cut[0]._trial_id)
+            for setting, values in self.distributions().items():
+                trial._suggest(setting, values)  # as `ask` does: a kill may have come before it
+            return trial
+        made = len(self.made())
         if made >= self.wanted:
             return None
         study.sampler = self.sampler(made)
-        if self.settings.method == "grid":
+        queued = len(study.get_trials(deepcopy=False)) > made  # and a kill came before `ask`
+        if self.settings.method == "grid" and not queued:
             study.enqueue_trial(combinations(self.ranges)[made])
         trial = study.ask(self.distributions())
         trial.set_user_attr(RUN, self.free_name(trial.number))
@@ -205,8 +226,7 @@ class Sweep:
 
     def advanced(self, running: str = "", over: bool = False) -> SweepAdvanced:
         """What it has found so far; `running` is the run under way, `over`: no other follows."""
-        study = self.study
-        trials = [self.trial(one, running) for one in study.get_trials(deepcopy=False)]
+        trials = [self.trial(one, running) for one in self.made()]
         ended = [one for one in trials if one.state not in ("running", "interrupted")]
         going = self.under_way and not over
         state: RunState = "finished" if len(ended) >= self.wanted else "stopped"

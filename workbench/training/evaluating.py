@@ -41,7 +41,7 @@ class Evaluating:
             TrainingError, PromptError, ModelError: what is wrong, in one sentence.
         """
         if self.wanted:
-            self.recorder.paused_while(self.checked, "evaluating")
+            self.recorder.paused_while(self.checked, "evaluating", whole=False)
 
     def checked(self) -> None:
         settings = self.recipe.settings

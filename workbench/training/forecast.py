@@ -20,6 +20,10 @@ class Forecast:
         """Something besides training took so long."""
         self.took[what].append(seconds)
 
+    def last(self, what: str) -> float:
+        """Seconds that the last one took."""
+        return self.took[what][-1]
+
     def left(self, step: int, total: int, seconds: float) -> float:
         """Seconds from this step to the last; -1 where it is not known yet. `seconds` are those
         trained so far."""

@@ -31,6 +31,7 @@ from workbench.training.stopwatch import Stopwatch
 
 Made = TypeVar("Made")
 HELD = 0.05  # seconds between two looks at what is asked while a run is paused
+TOOK = "evaluation_seconds"  # in the line of an evaluation
 SAID = 1.0  # seconds between two words that it is: for those who come to look
 
 
@@ -43,7 +44,7 @@ class Recorder(TrainerCallback):
 
     `about` goes into the event that opens the run; `first_step` is the step that it goes on from.
     What the Trainer does for it: `checks` the evaluation before the first step, `evaluates` (None
-    where there is nothing to evaluate), `saves` a checkpoint.
+    where there is nothing to evaluate), `saves` a checkpoint, `logs` the steps since the last line.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Recorder(TrainerCallback):
         self.about, self.first_step = about, first_step
         self.checks: Callable[[], object] = nothing
         self.saves: Callable[[], object] = nothing
+        self.logs: Callable[[], object] = nothing
         self.evaluates: Callable[[], object] | None = None
         self.steering = Steering(settings, run)
         self.gpus = Gpus()
@@ -78,19 +80,22 @@ class Recorder(TrainerCallback):
         self.run.rewind(step)
         drop_later(self.run.checkpoints, step)
         lines = journal.read(self.run.folder / "metrics.jsonl")
-        counted = [line for line in lines if "tokens" in line]
-        before = counted[-1] if counted else {}
+        events = journal.read(self.run.folder / "events.jsonl")
+        before = counters(lines, events, step)
         self.step = step
         self.tokens = int(before.get("tokens") or 0)
         self.memory_peak = int(before.get("memory_peak") or 0)
         self.watch = Stopwatch(float(before.get("seconds") or 0.0))
         self.crowding, self.vacancy = Crowding(), Vacancy()
         self.forecast = Forecast(self.settings, step, self.watch.seconds)
+        for line in lines:
+            if TOOK in line:
+                self.forecast.note("evaluating", float(line[TOOK]))
         self.logged = (self.tokens, self.watch.seconds)  # at the last line
         self.best = Best(self.settings)
         self.best.take_all(lines)
         self.evaluated = {int(line["step"]) for line in lines if has_figures(line)}
-        self.steering.read_back(journal.read(self.run.folder / "events.jsonl"), step)
+        self.steering.read_back(events, step)
         self.saved = {one for one, _ in runs.finished_checkpoints(self.run.folder)}
         self.intact = True  # all weights are those after the same step
         self.noted = (self.tokens, RandomState.now(self.device))
@@ -113,13 +118,15 @@ class Recorder(TrainerCallback):
             self.stopped = True
         return self.stopped
 
-    def paused_while(self, work: Callable[[], Made], what: str) -> Made:
-        """Do what is no training: say so, and do not count its time."""
+    def paused_while(self, work: Callable[[], Made], what: str, *, whole: bool = True) -> Made:
+        """Do what is no training: say so, and do not count its time. `whole`: the next one will
+        take as long."""
         self.hooks.advanced(self.step, self.total_steps, what)
         begun = time.perf_counter()
         with self.aside():
             made = work()
-        self.forecast.note(what, time.perf_counter() - begun)
+        if whole:
+            self.forecast.note(what, time.perf_counter() - begun)
         return made
 
     def hold(self, control: TrainerControl) -> None:
@@ -151,6 +158,7 @@ class Recorder(TrainerCallback):
             self.evaluates()
         if wants_checkpoint or control.should_save:
             control.should_save = False
+            self.logs()
             self.saves()
         return wants_evaluation or wants_checkpoint
 
@@ -250,7 +258,7 @@ class Recorder(TrainerCallback):
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False
         if control.should_save or control.should_evaluate:
-            # The line of a checkpoint's step holds the counters that a resumed run goes on from;
+            # The loss of a line is the mean since the line before, and a resumed run begins one;
             # an evaluation that is the best has a checkpoint, too.
             control.should_log = True
 
@@ -315,7 +323,8 @@ class Recorder(TrainerCallback):
     ) -> None:
         asked, self.asked = self.asked, False
         if metrics:
-            self.run.metrics(step=self.step, epoch=state.epoch or 0.0, **metrics)
+            took = {TOOK: self.forecast.last("evaluating")}
+            self.run.metrics(step=self.step, epoch=state.epoch or 0.0, **metrics, **took)
             again = self.step in self.evaluated  # of the same weights
             self.evaluated.add(self.step)
             if asked:
@@ -339,7 +348,10 @@ class Recorder(TrainerCallback):
     ) -> None:
         if self.step not in self.saved:
             asked = {"asked": True} if self.steering.checkpoint else {}
-            self.run.event("checkpoint", step=self.step, **asked)
+            # The counters that a resumed run goes on from; the Trainer may log more seldom.
+            counted = {"tokens": self.tokens, "seconds": self.watch.seconds}
+            counted |= {"memory_peak": self.memory_peak}
+            self.run.event("checkpoint", step=self.step, **counted, **asked)
             self.saved.add(self.step)
         self.steering.checkpoint = False
         if self.best.step == self.step:
@@ -372,6 +384,16 @@ class Recorder(TrainerCallback):
             now = int(self.process.memory_info().rss)
             self.memory_peak = max(self.memory_peak, now)
         return now
+
+
+def counters(
+    lines: list[dict[str, Any]], events: list[dict[str, Any]], step: int
+) -> dict[str, Any]:
+    """What was counted up to the checkpoint of a step: by its event, or by the last line."""
+    saved = [one for one in runs.standing(events) if one.get("event") == "checkpoint"]
+    counted = [one for one in saved if one.get("step") == step and "tokens" in one]
+    counted = counted or [line for line in lines if "tokens" in line]
+    return counted[-1] if counted else {}
 
 
 def has_figures(line: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from workbench.inference.model import LoadedModel
 from workbench.training.checkpoints import has_broken_weights
 from workbench.training.errors import BrokenNumbersError, TrainingError
 from workbench.training.evaluating import Evaluating
-from workbench.training.recorder import Recorder
+from workbench.training.recorder import Recorder, nothing
 from workbench.training.sampler import EpochSampler
 
 if TYPE_CHECKING:
@@ -104,8 +104,19 @@ class Watched(Trainer):
 
     @override
     def _maybe_log_save_evaluate(self, *arguments: Any, **named: Any) -> None:
-        super()._maybe_log_save_evaluate(*arguments, **named)
-        self.recorder.hold(self.control)
+        act = super()._maybe_log_save_evaluate
+        act(*arguments, **named)
+
+        def log_alone() -> None:
+            self.control.should_log = True
+            self.control.should_evaluate = self.control.should_save = False
+            act(*arguments, **named)
+
+        self.recorder.logs = log_alone
+        try:
+            self.recorder.hold(self.control)
+        finally:
+            self.recorder.logs = nothing
 
     # --- evaluations -------------------------------------------------------------------------
 

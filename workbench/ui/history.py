@@ -122,14 +122,22 @@ class History:
 
     @property
     def seconds_left(self) -> float:
-        """By the speed of the last lines; -1 where it is unknown."""
-        if len(self.speed) < 2 or not self.status.total_steps:
+        """As the run itself says it, with its evaluations; by the speed of the last lines for the
+        steps since; -1 where it is unknown."""
+        if (told := self.figure("seconds_left")) is not None:
+            since = self.step - (self.speed[-1][0] if self.speed else self.step)
+            return max(0.0, told - since * self.seconds_a_step)
+        if not self.seconds_a_step or not self.status.total_steps:
             return -1
+        return max(0.0, (self.status.total_steps - self.step) * self.seconds_a_step)
+
+    @property
+    def seconds_a_step(self) -> float:
+        """By the last lines; 0 where it is unknown."""
+        if len(self.speed) < 2:
+            return 0.0
         (step0, seconds0), (step1, seconds1) = self.speed[0], self.speed[-1]
-        if step1 <= step0:
-            return -1
-        left = self.status.total_steps - self.step
-        return max(0.0, left * (seconds1 - seconds0) / (step1 - step0))
+        return (seconds1 - seconds0) / (step1 - step0) if step1 > step0 else 0.0
 
 
 def put(series: list[Point], step: float, value: float) -> None:

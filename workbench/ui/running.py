@@ -195,10 +195,11 @@ class Running(Measuring):
         sheet = SweepScreen(self)
 
         async def begin(answer: str | None) -> None:
-            if answer in ("begin", "go on"):
+            if answer in ("begin", "go on", "more"):
                 if answer == "begin":
                     self.change(sheet.session)
-                self.sweeping.begin(again=answer == "go on")
+                trials = sheet.session.sweep.trials if answer == "more" else 0
+                self.sweeping.begin(again=answer != "begin", trials=trials)
                 await self.action_monitor("sweep")
 
         self.push_screen(sheet, begin)

@@ -47,6 +47,12 @@ class Sweeping:
         return sweep if sweep and sweep.state == "stopped" and not self.under_way else None
 
     @property
+    def finished(self) -> SweepAdvanced | None:
+        """The one shown, where all its runs were made."""
+        sweep = self.sweep
+        return sweep if sweep and sweep.state == "finished" and not self.under_way else None
+
+    @property
     def busy(self) -> str:
         return "sweeping" if self.under_way else ""
 
@@ -61,8 +67,8 @@ class Sweeping:
         self.app.watching.stop(sweep=True)
         self.app.tell("The sweep ends once its run is stopped; o goes on with it.")
 
-    def begin(self, again: bool = False) -> None:
-        """Begin one, or go on with the one shown."""
+    def begin(self, again: bool = False, trials: int = 0) -> None:
+        """Begin one, or go on with the one shown; `trials`: until it has so many runs in all."""
         self.problem, self.progress = "", None
         name = self.sweep.name if again and self.sweep else ""
         if not again:
@@ -73,6 +79,7 @@ class Sweeping:
                 session_path=str(self.app.path),
                 folder=str(self.app.workspace),
                 name=name,
+                trials=trials,
             )
         )
         self.redraw()

@@ -41,6 +41,8 @@ class SweepBench:
         sweep = opened(request)
         try:
             sweep.hold()
+            if request.trials:
+                sweep.make(request.trials)
             Sweeping(worker, sweep, request, job).run()
         finally:
             sweep.close()

@@ -88,8 +88,9 @@ class RunBench:
         if request.resume:
             run = runs.Run(folder / "runs" / request.run)
             step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
-            for words in changes_since(run.folder / "environment.json", loaded, data):
-                run.event("problem", step=step, message=words)
+            with suppress(runs.RunError):  # no room for it; the run says so itself in a moment
+                for words in changes_since(run.folder / "environment.json", loaded, data):
+                    run.event("problem", step=step, message=words)
         else:
             name = request.run or runs.new_name(folder, Path(request.session_path).stem)
             about = environment(loaded, data)

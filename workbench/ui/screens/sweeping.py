@@ -35,7 +35,7 @@ USUAL = {"training.learning_rate": "{low:.0e}..{high:.0e} log", "training.lora_r
 
 class SweepScreen(Sheet):
     """The result is "begin" where the sweep in `session` is to begin, "go on" where that of before
-    is to go on."""
+    is to go on, "more" where that is to make as many runs in all as `session` says."""
 
     TITLE_TEXT = "Search for good settings"
     HINT = "tab next field · enter begins · esc goes back"
@@ -100,7 +100,28 @@ class SweepScreen(Sheet):
                 "ctrl+r goes on with it."
             )
             lines += [*wrap(words, width, "accent"), []]
+        elif more := self.more:
+            before = self.bench.sweeping.finished
+            assert before is not None
+            words = (
+                f"{one_line(before.name, 40)} has made its {plural(before.wanted, 'run')}: "
+                f"ctrl+r makes {more} more of it."
+            )
+            lines += [*wrap(words, width, "quiet"), []]
         return lines
+
+    @property
+    def more(self) -> int:
+        """How many runs the finished sweep is short of those in the field; 0 where there is none
+        of which there can be more."""
+        before = self.bench.sweeping.finished
+        if before is None or not self.is_mounted:
+            return 0
+        try:
+            wanted = self.typed().sweep
+        except SessionError:
+            return 0
+        return 0 if wanted.method == "grid" else max(0, wanted.trials - before.wanted)
 
     def draw_ranges(self, width: int) -> list[Line]:
         words = "Settings and what to try: these values (8, 16), or from..to, log for magnitudes."
@@ -124,6 +145,7 @@ class SweepScreen(Sheet):
     def on_input_changed(self) -> None:
         self.problem = ""
         self.query_one("#state", Text).redraw()
+        self.query_one("#start", Text).redraw()
 
     def on_input_submitted(self) -> None:
         try:
@@ -137,6 +159,9 @@ class SweepScreen(Sheet):
     def action_go_on(self) -> None:
         if self.bench.sweeping.unfinished is not None:
             self.dismiss("go on")
+        elif self.more:
+            self.session = self.typed()
+            self.dismiss("more")
 
     def typed(self) -> Session:
         """The session with what is in the fields.
