@@ -159,16 +159,6 @@ def of_evaluations(settings: TrainingSettings, task: Task) -> Found:
         found.append(
             ("metric_for_best_model", f"{metric} is only measured where metric_rows is not 0.")
         )
-    odd = settings.save_steps and settings.eval_steps and settings.save_steps % settings.eval_steps
-    if evaluates and odd:
-        found.append(
-            (
-                "save_steps",
-                f"Checkpoints come every {settings.save_steps} steps and evaluations every "
-                f"{settings.eval_steps}: which checkpoint is the best is known only where both "
-                "come; make save_steps a multiple of eval_steps.",
-            )
-        )
     if settings.metric_rows and task not in (*ANSWERED, "auto"):
         why = f"the metrics of {task} come with the loss of all evaluation_rows"
         found.append(("metric_rows", f"It changes nothing: {why}."))

@@ -34,7 +34,8 @@ commands:
   workbench doctor           what this machine has, and what is missing
   workbench schema           the JSON Schema of a session file
 
-`workbench COMMAND --help` tells more. Starters: film-reviews, story."""
+`workbench COMMAND --help` tells more. Starter sessions: film-reviews,
+film-reviews-bert, book, english-french, preferences, story."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from it something is odd. Knows settings only.
 
 from dataclasses import dataclass
 
-from workbench.settings import Method, Task
+from workbench.settings import Method, Task, TrainingSettings
 
 BILLION = 1e9
 LORA_LIKE: tuple[Method, ...] = ("lora", "dora", "rslora", "qlora")
@@ -56,6 +56,17 @@ def learning_rate(task: Task, method: Method, parameters: float = 0) -> tuple[Ra
     if method == "full" and task in ("classification", "masked_lm") and parameters >= BILLION / 4:
         return Rate(rate.low, 3e-5, rate.high), f"{why}, rather low for a large encoder"
     return rate, why
+
+
+def ranges_around(settings: TrainingSettings) -> dict[str, str]:
+    """What a sweep tries where it names nothing: around the settings there are, as a session
+    writes it."""
+    rate = settings.learning_rate or learning_rate(settings.task, settings.method)[0].usual
+    found = {"training.learning_rate": f"{rate / 5:g}..{rate * 5:g} log"}
+    if settings.method in LORA_LIKE:
+        rank = settings.lora_r
+        found["training.lora_r"] = f"{max(1, rank // 2)}, {rank}, {2 * rank}"
+    return found
 
 
 def rows_in_memory(rows: int) -> tuple[int, str]:

@@ -175,7 +175,7 @@ async def test_a_sweep_is_begun_and_its_best_settings_taken(bench: Bench) -> Non
         await until(pilot, lambda: "what mattered: learning_rate 90%" in screen_text(app))
         request = link.last(p.StartSweep)
         assert request.session.sweep.trials == 3
-        assert request.session.sweep.ranges["training.lora_r"] == "4, 16, 64"
+        assert request.session.sweep.ranges["training.lora_r"] == "8, 16, 32"
         await until(pilot, lambda: "The best of 3 runs is film-reviews-2" in app.messages[-1])
         assert [one.number for one in app.monitor_pane.views["sweep"].trials] == [1, 0, 2]
         await pilot.press("u")

@@ -26,6 +26,8 @@ def new_session(path: Path, model: str, dataset: str) -> int:
         session = replace(session, dataset=DatasetSettings(source=absolute(dataset)))
         if Path(dataset).exists():
             session, words = worded(session)
+        else:
+            words = f"{dataset} is no file or folder here, so there is no wording for it yet. "
     sessions.save(session, path)
     print(one_line(f"Made {path}. {words}Open it with: workbench {path}"), file=sys.stderr)
     return 0
@@ -46,7 +48,13 @@ def worded(session: Session) -> tuple[Session, str]:
         dataset = replace(dataset, split=next(iter(source.tables)))
     found = recognise_table(source.table(dataset.split), dataset, Prompt())
     prompt = replace(default_prompt(found), name="first")
-    return replace(session, dataset=dataset, prompts=[prompt]), f"{found.why} "
+    words = found.why
+    if found.format == "prompt_completion" and "label" in found.mapping:
+        # A wording would make every answer one to learn, the bad ones too.
+        prompt = Prompt(name="first")
+        label = found.mapping["label"]
+        words = f"{words} {label} says which answers are good, so there is no wording: see kto."
+    return replace(session, dataset=dataset, prompts=[prompt]), f"{words} "
 
 
 def absolute(name: str) -> str:

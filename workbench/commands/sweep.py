@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from workbench import session as sessions
 from workbench.commands.client import connected, duration, progress
 from workbench.commands.starting import find_session
-from workbench.commands.train import changed
-from workbench.named import with_value
+from workbench.commands.train import with_preset
+from workbench.named import assign, with_value
 from workbench.protocol import StartSweep, SweepAdvanced, Trial
 from workbench.session import Session, SessionError
 from workbench.settings import SweepSettings
@@ -38,12 +38,16 @@ def sweep(
     figure."""
     path, _ = find_session(word)
     begun = begun_before(path, name)
-    session = changed(begun or sessions.load(path), preset, assignments)
-    session = replace(session, sweep=sweep_settings(session, ranges, settings))
-    if begun:
-        check_same(name, begun, session)
-    else:
-        check(session)
+
+    def checked(session: Session) -> Session:
+        session = replace(session, sweep=sweep_settings(session, ranges, settings))
+        if begun:
+            check_same(name, begun, session)
+        else:
+            check(session)
+        return session
+
+    session = checked(assign(begun or sessions.load(path), assignments))
     request = StartSweep(
         session=session,
         session_path=str(path.absolute()),
@@ -54,6 +58,11 @@ def sweep(
     last: SweepAdvanced | None = None
     said: set[int] = set()
     with connected(path, in_process) as client, progress() as show:
+        if preset:
+            made = with_preset(
+                client, begun or sessions.load(path), path, preset, assignments, show
+            )
+            request = replace(request, session=checked(made))
         for event in client.ask(request, stoppable=True):
             show(event)
             if not isinstance(event, SweepAdvanced):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from workbench import journal, presets, runs
 from workbench import session as sessions
@@ -120,15 +121,20 @@ def figures(line: dict[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def changed(session: Session, preset: str, assignments: list[str]) -> Session:
-    """The session with a preset and, over it, single settings.
+def with_preset(  # noqa: PLR0917
+    client: Client, session: Session, path: Path, preset: str, assignments: list[str], show: Any
+) -> Session:
+    """The session with a preset, by its task, model and rows, and single settings over it."""
+    plan = plan_of(client, assign(whole(session), assignments), path, show)
+    if plan.task == "auto" and plan.problem:
+        raise RefusedError(plan.problem)
+    made = presets.apply(session, preset, plan.task, plan.parameters, max(0, plan.rows))
+    return assign(made, assignments)
 
-    Raises:
-        SessionError: for a setting that is not there or cannot be so.
-    """
-    if preset:
-        session = presets.apply(session, preset, session.training.task)
-    return assign(session, assignments)
+
+def whole(session: Session) -> Session:
+    """With all its rows, whose number a preset goes by."""
+    return replace(session, training=replace(session.training, rows=0))
 
 
 def plan_of(client: Client, session: Session, path: Path, show: Any) -> Plan:
@@ -164,13 +170,13 @@ def train(
     """Say what the run will take, start it, and follow it. Returns 0 when it finished or was
     stopped, 1 when it failed or cannot begin, 130 when it was given up before it began."""
     path, _ = find_session(word)
-    session = changed(sessions.load(path), preset, assignments)
+    session = assign(sessions.load(path), assignments)
     if detach and in_process:
         raise RefusedError("--detach needs a worker process: leave out --in-process.")
-    if resume and (assignments or preset or only_plan):
+    if resume and (assignments or preset or only_plan or name):
         raise RefusedError(
-            f"A run goes on as it began: leave out --set, --preset and --plan, or start a new run "
-            f"instead of resuming {resume}."
+            f"A run goes on as it began: leave out --set, --preset, --plan and --name, or start a "
+            f"new run instead of resuming {resume}."
         )
     if resume or name:
         runs.check_name(resume or name)  # before a worker is started
@@ -186,6 +192,9 @@ def train(
     report = Report(as_json, time.time() if resume else 0.0)
     try:
         with connected(path, in_process) as client, progress() as show:
+            if preset:
+                session = with_preset(client, sessions.load(path), path, preset, assignments, show)
+                request = replace(request, session=session)
             if not resume:
                 plan = plan_of(client, session, path, show)
                 if only_plan:

@@ -48,6 +48,9 @@ def thumb(value: Any) -> bool | None:
 
 
 def are_thumbs(values: Sequence[Any]) -> bool:
-    """Whether a column's values say which answers are good; numbers may say anything else."""
+    """Whether a column's values say which answers are good: words for it, or 1 and 0, both; other
+    numbers may say anything else."""
+    if all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+        return set(values) == {0, 1}
     said = (isinstance(one, bool | str) and thumb(one) is not None for one in values)
     return bool(values) and all(said)

@@ -34,7 +34,12 @@ def train(words: list[str]) -> int:
     reader.add_argument(
         "--plan", action="store_true", help="say what the run would take, and do not begin it"
     )
-    reader.add_argument("--resume", metavar="RUN", default="", help="go on with a stopped run")
+    reader.add_argument(
+        "--resume",
+        metavar="RUN",
+        default="",
+        help="go on with a run that was stopped, cut short or failed, by the settings it has",
+    )
     reader.add_argument("--name", default="", help="the name of the new run")
     reader.add_argument("--detach", action="store_true", help="return once the run has started")
     reader.add_argument("--in-process", action="store_true", help="without a worker process")

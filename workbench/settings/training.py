@@ -33,8 +33,9 @@ class ClassificationSettings(Section):
     problem_type: Annotated[
         Literal["auto", "single_label", "multi_label", "regression"],
         Meta(
-            description="One label a row, several, or a number; auto: by the label column: lists "
-            "are several labels, numbers with decimals a number, all else one label."
+            description="One label a row, several, or a number; auto: by the label column: lists, "
+            "and texts such as a, b are several labels, numbers with decimals a number, all else "
+            "one label."
         ),
     ] = "auto"
     labels: Annotated[
@@ -242,7 +243,7 @@ class TrainingSettings(Section):
         Literal["auto", "on", "off"],
         Meta(
             description="Rows one after the other instead of padded to the longest: no token is "
-            "wasted. auto: for pretraining, and on a GPU."
+            "wasted. auto: for pretraining and sft, but with virtual tokens."
         ),
     ] = "auto"
     train_sampling_strategy: Annotated[
@@ -272,7 +273,7 @@ class TrainingSettings(Section):
             ge=0,
             le=1024,
             description="Processor threads; more than there are processors are slower. 0: one "
-            "fewer than there are, of two both until another program needs one.",
+            "fewer than there are, of two both until another program needs one (grpo: one).",
         ),
     ] = 0
     freeze_layers: Annotated[
@@ -304,14 +305,15 @@ class TrainingSettings(Section):
         Meta(
             ge=0,
             description="Steps between evaluations, 10 to 200: often enough to see where it turns, "
-            "seldom enough to cost little. 0: at the end only.",
+            "seldom enough to cost little. 0: before the first step and at the end only.",
         ),
     ] = 20
     save_steps: Annotated[
         int,
         Meta(
             ge=0,
-            description="Steps between checkpoints, a multiple of eval_steps. 0: at the end only.",
+            description="Steps between checkpoints; the best evaluation has one besides. 0: at "
+            "the end only.",
         ),
     ] = 20
     save_total_limit: Annotated[
@@ -344,7 +346,10 @@ class SweepSettings(Section):
         Literal["tpe", "random", "grid"],
         Meta(description="tpe: learns where it is worth looking; grid: every combination."),
     ] = "tpe"
-    trials: Annotated[int, Meta(ge=1, le=1000, description="Runs to make.")] = 10
+    trials: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Runs to make, of a grid as many as it has combinations."),
+    ] = 10
     metric: Annotated[
         str, Meta(description="What decides: eval_loss, or eval_ and a metric of the task.")
     ] = "eval_loss"

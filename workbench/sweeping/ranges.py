@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from workbench.named import value_at, with_value, with_words
 from workbench.session import Session, SessionError
 from workbench.settings import SweepSettings
-from workbench.usual import LORA_LIKE
+from workbench.usual import ranges_around
 
 MOST = 1000  # combinations of a grid
 
@@ -45,7 +45,7 @@ def ranges_of(session: Session) -> list[Range]:
     Raises:
         RangeError: naming the setting and what was expected.
     """
-    named = session.sweep.ranges or usual(session)
+    named = session.sweep.ranges or ranges_around(session.training)
     found = [parse(session, setting, text) for setting, text in named.items()]
     if session.sweep.method == "grid":
         for one in found:
@@ -58,16 +58,6 @@ def ranges_of(session: Session) -> list[Range]:
             raise RangeError(
                 f"The grid has {count:,} combinations; take values away, or use the method tpe."
             )
-    return found
-
-
-def usual(session: Session) -> dict[str, str]:
-    training = session.training
-    rate = training.learning_rate or 2e-4
-    found = {"training.learning_rate": f"{rate / 5:g}..{rate * 5:g} log"}
-    if training.method in LORA_LIKE:
-        rank = training.lora_r
-        found["training.lora_r"] = f"{max(1, rank // 2)}, {rank}, {2 * rank}"
     return found
 
 

@@ -167,10 +167,15 @@ def raw_of(labels: Labels, row: int, values: dict[str, Any]) -> Any:
 
 
 def kind_of(raws: Sequence[Any], named: bool) -> tuple[Problem, str]:
-    """What the labels are, and why: lists are several, numbers with decimals a number."""
+    """What the labels are, and why: lists are several, and so are texts where taking them apart at
+    commas makes fewer labels, as the format is recognised; numbers with decimals are a number."""
     there = [one for one in raws if one is not None and one != ""]
     if any(isinstance(parsed(one), list) for one in there):
         return "multi_label", "the label column holds lists"
+    texts = {one.strip() for one in there if isinstance(one, str)}
+    parts = {part for one in texts for part in several(one)}
+    if len(texts) > len(parts) and not named and all(isinstance(one, str) for one in there):
+        return "multi_label", f"its texts are {len(parts)} labels, several in a row"
     numbers = bool(there) and not named and all(is_number(one) for one in there)
     if numbers and any(float(one) % 1 for one in there):
         return "regression", "the labels are numbers with decimals"

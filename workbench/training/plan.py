@@ -31,6 +31,7 @@ Report = Callable[[str, float, float, str], None]
 SAMPLE = 4000  # rows that are encoded; of more, these tell the rest
 LOOKED_AT = 200  # rows whose badges are looked for
 SHOWN = 6  # kinds of badges
+FEW = 50  # rows to evaluate on, below which shares are rough
 SEVERE = ("bad", "warn")
 # Why a row is left out where its recipe has only one reason.
 NOTHING_LEFT = "no text or answer to learn is in them, or none within max_length"
@@ -251,6 +252,13 @@ class Making:
             found.append(
                 f"{plan.rows_cut:,} rows are longer than max_length ({settings.max_length}) and "
                 "cut; raise training.max_length, or set training.overlong to drop."
+            )
+        few = 0 < plan.evaluation_rows < min(FEW, settings.evaluation_rows)
+        if few and settings.task != "pretraining":
+            found.append(
+                f"Only {plan.evaluation_rows} rows are kept to evaluate on: one more that is right "
+                f"moves a share by {100 / plan.evaluation_rows:.0f} %; set "
+                "dataset.evaluation_share to 0.2, say."
             )
         if plan.rows_left_out > plan.rows * 0.05:
             found.append(self.why_left_out(plan.rows_left_out))

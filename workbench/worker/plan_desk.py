@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from workbench.protocol import Done, PlanTraining, TrainingPlanned
+from workbench.text import one_line
 from workbench.worker.imports import imported
 from workbench.worker.lane import Job
 from workbench.worker.shelf import GivenUpError, Shelf
@@ -44,4 +45,10 @@ class PlanDesk(LatestLane):
             return
         # As the person has it but for what was chosen: the adapter of the session is no part of it.
         made = replace(made, model=request.session.model)
+        if adapter := request.session.model.adapter:
+            words = (
+                f"The run begins from the base model, without what {one_line(adapter, 60)} learnt; "
+                "to build on that, export it merged and set model.name to the folder."
+            )
+            plan = replace(plan, advice=[*plan.advice, words])
         job.tell(TrainingPlanned(request=job.id, plan=plan, session=made))

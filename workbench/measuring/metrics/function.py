@@ -207,7 +207,7 @@ def located(
     path = (folder / Path(file).expanduser()).absolute()
     if not path.is_file():
         raise PromptError(
-            f"There is no file {one_line(str(path), 200)} for {setting}; write "
-            "file.py:name, the file as seen from the session's folder."
+            f"There is no file {one_line(str(path), 200)} for {setting}; write file.py:name, the "
+            f"file as seen from {one_line(str(folder), 200)}."
         )
     return path, name

@@ -1,7 +1,9 @@
 """The help: every action by group, from the table of actions, and the keys within panes."""
 
 from itertools import groupby
+from typing import NamedTuple
 
+from workbench.ui.action import Action, Where
 from workbench.ui.actions import ACTIONS, shown_keys
 from workbench.ui.screens.sheet import Reading
 from workbench.ui.widgets.lines import Line, wrap
@@ -57,6 +59,21 @@ FIRST = {
 }
 
 
+class Home(NamedTuple):
+    """Where the letters of a group of actions are heard."""
+
+    where: Where
+    words: str
+
+
+HOMES: dict[str, Home] = {
+    "Dataset": Home("dataset", "in the dataset pane, F2"),
+    "Output": Home("output", "in the output pane, F4"),
+    "Training": Home("monitor", "in the monitor pane, F6"),
+}
+VIEWS: dict[Where, str] = {"compared_runs": "Runs", "happened": "Events", "pinned": "Answers"}
+
+
 class HelpScreen(Reading):
     HINT = "↑ ↓ scrolls · ctrl+p finds any command · esc closes"
 
@@ -67,13 +84,14 @@ class HelpScreen(Reading):
 
 def draw(width: int, pane: str = "") -> list[Line]:
     sections = [
-        (group, [(shown_keys(action), action.help) for action in actions])
+        (group, [(shown_keys(action), help_of(action)) for action in actions])
         for group, actions in groupby(sorted(ACTIONS, key=order), key=lambda action: action.group)
     ]
     first = FIRST.get(pane, ())
     lines: list[Line] = []
     for name, keys in sorted([*sections, *WITHIN], key=lambda section: section[0] not in first):
-        lines += [[], [(name, "title")]]
+        where = f"  letters and numbers: {HOMES[name].words}" if name in HOMES else ""
+        lines += [[], [(name, "title"), (where, "quiet")]]
         for key, words in keys:
             text = wrap(words, width - 24)
             lines += [
@@ -83,6 +101,15 @@ def draw(width: int, pane: str = "") -> list[Line]:
     return lines[1:]
 
 
-def order(action: object) -> int:
+def help_of(action: Action) -> str:
+    """What it does, and where, if not where most of its group do: letters mean another thing in
+    each pane."""
+    home = HOMES.get(action.group)
+    if not action.where or (home and action.where == home.where):
+        return action.help
+    return f"{VIEWS.get(action.where, action.where.capitalize())}: {action.help}"
+
+
+def order(action: Action) -> int:
     groups = list(dict.fromkeys(one.group for one in ACTIONS))
-    return groups.index(action.group)  # type: ignore[attr-defined]
+    return groups.index(action.group)

@@ -16,6 +16,7 @@ from workbench.ui.setting import change, shown, value
 from workbench.ui.units import plural
 from workbench.ui.widgets.field import Field
 from workbench.ui.widgets.lines import Line, clip, wrap
+from workbench.usual import ranges_around
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
@@ -25,12 +26,11 @@ KEYS = (
     ("method", "method"),
     ("metric", "what decides"),
 )
-MOST = 5  # lines of ranges
+LINES = 5  # of ranges, and more where the session has more
 HINTS = {
     "method": "tpe: learns where to look; random; grid: every combination",
     "metric": "eval_loss, or eval_ and a metric of the task",
 }
-USUAL = {"training.learning_rate": "{low:.0e}..{high:.0e} log", "training.lora_r": "4, 16, 64"}
 
 
 class SweepScreen(Sheet):
@@ -51,6 +51,7 @@ class SweepScreen(Sheet):
         super().__init__(classes="small")
         self.bench, self.session = bench, bench.session
         self.problem = ""
+        self.lines = LINES
 
     def inside(self) -> Iterator[Widget]:
         yield Text(self.draw_start, id="start")
@@ -60,8 +61,9 @@ class SweepScreen(Sheet):
             text = shown(value(self.session, ("sweep", name)))
             yield Horizontal(label, Field(text, id=f"set-{name}", placeholder=HINTS.get(name, "")))
         yield Text(self.draw_ranges)
-        ranges = list((self.session.sweep.ranges or usual(self.session)).items())
-        for number in range(MOST):
+        ranges = list((self.session.sweep.ranges or ranges_around(self.session.training)).items())
+        self.lines = max(LINES, len(ranges))
+        for number in range(self.lines):
             name, words = ranges[number] if number < len(ranges) else ("", "")
             setting = Field(name, id=f"name-{number}", placeholder="training.…")
             setting.add_class("setting")
@@ -175,7 +177,7 @@ class SweepScreen(Sheet):
             if text != shown(value(session, ("sweep", name))):
                 session = change(session, ("sweep", name), text)
         ranges = {}
-        for number in range(MOST):
+        for number in range(self.lines):
             name = self.query_one(f"#name-{number}", Field).value.strip()
             words = self.query_one(f"#range-{number}", Field).value.strip()
             if not name and not words:
@@ -191,19 +193,6 @@ class SweepScreen(Sheet):
                 raise SessionError(f"Say what to try {name} with, such as 8, 16 or 1e-5..1e-3.")
             ranges[name] = words
         return replace(session, sweep=replace(session.sweep, ranges=ranges))
-
-
-def usual(session: Session) -> dict[str, str]:
-    """What is tried where nothing is said: around the session's own."""
-    rate = session.training.learning_rate or 2e-4
-    found = {
-        "training.learning_rate": USUAL["training.learning_rate"].format(
-            low=rate / 4, high=rate * 4
-        )
-    }
-    if session.training.method in ("lora", "dora", "rslora", "qlora"):
-        found["training.lora_r"] = USUAL["training.lora_r"]
-    return found
 
 
 def said(error: SessionError) -> str:
