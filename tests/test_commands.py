@@ -72,6 +72,31 @@ def test_a_new_session_is_worded_for_what_its_dataset_is(workbench: Run, tmp_pat
     assert prompt.completion == "{{ fr }}"
 
 
+def test_a_new_session_has_what_is_set_and_a_wording_for_it(workbench: Run, tmp_path: Path) -> None:
+    rows = [{"frage": f"Was kostet {n}?", "antwort": f"{n} Euro"} for n in range(40)]
+    (tmp_path / "faq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["new", "faq", "--dataset", "faq.jsonl", "--set", "dataset.format=prompt_completion"]
+    named = ["--set", "dataset.mapping.prompt=frage", "--set", "dataset.mapping.completion=antwort"]
+    wrong = workbench(*words, "--set", "dataset.mapping.prompt=question", check=1)
+    assert "question" in wrong.stderr
+    workbench(*words, *named)
+    made = sessions.load(tmp_path / "faq.toml")
+    assert (made.prompt().template, made.prompt().completion) == ("{{ frage }}", "{{ antwort }}")
+    assert made.dataset.mapping == {"prompt": "frage", "completion": "antwort"}
+
+
+@pytest.mark.parametrize("thumbs", [(1, 0), (True, False), ("good", "bad")])
+def test_a_new_session_of_good_and_bad_answers_has_no_wording_that_learns_both(
+    workbench: Run, tmp_path: Path, thumbs: tuple
+) -> None:
+    rows = [{"prompt": f"Say {n}", "completion": f"{n}", "label": thumbs[n % 2]} for n in range(8)]
+    (tmp_path / "thumbs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "see kto" in workbench("new", "thumbs", "--dataset", "thumbs.jsonl").stderr
+    made = sessions.load(tmp_path / "thumbs.toml")
+    assert made.prompt().template == made.prompt().completion == ""
+    assert "see kto" not in workbench("new", "other", "--dataset", "other.jsonl").stderr
+
+
 def test_a_new_session_is_made_and_not_written_over(workbench: Run, tmp_path: Path) -> None:
     workbench("new", "sessions/mine", "--model", "some/model", "--dataset", "rows.jsonl")
     made = sessions.load(tmp_path / "sessions" / "mine.toml")

@@ -119,10 +119,19 @@ def new(words: list[str]) -> int:
     reader.add_argument("file", type=Path, metavar="FILE", help="such as sessions/mine.toml")
     reader.add_argument("--model", default="", help="a starter, a hub id, a folder or a GGUF file")
     reader.add_argument("--dataset", default="", help="a starter, a file, a folder or a hub id")
+    reader.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting that is not to have its default, such as dataset.mapping.prompt=question; "
+        "may be given several times",
+    )
     options = reader.parse_args(words)
     from workbench.commands.new import new_session
 
-    return new_session(options.file, options.model, options.dataset)
+    return new_session(options.file, options.model, options.dataset, options.assignments)
 
 
 def attach(words: list[str]) -> int:

@@ -173,6 +173,17 @@ def test_a_mapping_that_names_the_label_alone_keeps_the_text_that_is_recognised(
     assert seen.mapping == {"text": "text", "label": "wish"}
 
 
+def test_a_label_is_no_thumb_where_the_session_says_another_format() -> None:
+    rows = [
+        {"frage": f"Was kostet Nummer {n}?", "antwort": f"{n} Euro", "art": "ab"[n % 2]}
+        for n in range(40)
+    ]
+    mapping = {"prompt": "frage", "completion": "antwort"}
+    seen = found(rows, format="prompt_completion", mapping=mapping)
+    assert (seen.recognised, seen.problem) == ("classification", "")
+    assert seen.mapping == mapping
+
+
 def test_thousands_of_columns_are_looked_at_in_a_few_rows() -> None:
     class Counted(dict[str, Any]):
         looked = 0

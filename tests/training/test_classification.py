@@ -289,6 +289,8 @@ def settled(values: list[Any], **chosen: Any) -> ClassificationSettings:
         ([True, False, True], "single_label", ["false", "true"]),
         ([0.5, 1.0, -2.25], "regression", []),
         ([["b", "a"], ["a"], []], "multi_label", ["a", "b"]),
+        (["a, b", "b,c", "a;c", "c|a|b"], "multi_label", ["a", "b", "c"]),
+        (["Paris, TX", "Rome, NY"], "single_label", ["Paris, TX", "Rome, NY"]),
     ],
 )
 def test_labels_are_those_of_the_rows(values: list[Any], kind: str, labels: list[str]) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from workbench import session as sessions
+from workbench.named import assign
 from workbench.session import DatasetSettings, ModelSettings, Prompt, Session, SessionError
 from workbench.text import one_line
 
 
-def new_session(path: Path, model: str, dataset: str) -> int:
-    """Write a session with every setting at its default, worded for the dataset if it is here."""
+def new_session(path: Path, model: str, dataset: str, assignments: list[str]) -> int:
+    """Write a session with every other setting at its default, worded for the dataset if it is
+    here."""
     if not path.name:
         raise SessionError("A session is a file: name it, such as sessions/mine.toml.")
     if path.suffix != ".toml":
@@ -24,6 +26,8 @@ def new_session(path: Path, model: str, dataset: str) -> int:
     words = ""
     if dataset:
         session = replace(session, dataset=DatasetSettings(source=absolute(dataset)))
+    session = assign(session, assignments)
+    if dataset:
         if Path(dataset).exists():
             session, words = worded(session)
         else:
@@ -47,6 +51,8 @@ def worded(session: Session) -> tuple[Session, str]:
     if dataset.split not in source.tables:
         dataset = replace(dataset, split=next(iter(source.tables)))
     found = recognise_table(source.table(dataset.split), dataset, Prompt())
+    if found.problem:
+        raise SessionError(found.problem)
     prompt = replace(default_prompt(found), name="first")
     words = found.why
     if found.format == "prompt_completion" and "label" in found.mapping:

@@ -102,7 +102,8 @@ def recognise(
         mapping = next((one.mapping for one in guesses(seen) if one.format == wanted), {})
     problem = faults(wanted, settings.mapping, seen)
     if not mapping and settings.mapping:  # what both formats call alike, such as the text
-        mapping = {role: path for role, path in guess.mapping.items() if role in roles_of(wanted)}
+        same = set(roles_of(wanted)) - {"label"}  # of one the answer, of the other its thumb
+        mapping = {role: path for role, path in guess.mapping.items() if role in same}
     mapping = ordered(wanted, mapping | settings.mapping)
     lacking = [one for one in ROLES[wanted] if not one.endswith("?") and one not in mapping]
     if lacking and not problem:

@@ -172,7 +172,10 @@ def eject(words: list[str]) -> int:
     )
     run_argument(reader)
     reader.add_argument(
-        "--to", default="", metavar="FILE", help="the script, its rows beside it; default: show it"
+        "--to",
+        default="",
+        metavar="FILE",
+        help="the script, its rows beside it; default: show it, without rows",
     )
     reader.add_argument("--json", action="store_true", help="JSON on stdout")
     options = reader.parse_args(words)
