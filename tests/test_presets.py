@@ -107,7 +107,6 @@ def test_settings_that_matter() -> None:
         ({"num_train_epochs": 30}, "num_train_epochs", "by heart"),
         ({"warmup_steps": 10, "max_steps": 10}, "warmup_steps", "never reached"),
         ({"max_steps": 1}, "warmup_steps", "nothing is learnt"),
-        ({"eval_steps": 20, "save_steps": 30}, "save_steps", "multiple"),
         ({"rows": 8, "per_device_train_batch_size": 16}, "per_device_train_batch_size", "one step"),
         ({"early_stopping_patience": 2, "eval_steps": 0}, "early_stopping_patience", "eval_steps"),
         (

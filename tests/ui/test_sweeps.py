@@ -125,3 +125,19 @@ async def test_a_finished_sweep_is_made_longer(bench: Bench) -> None:
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "StartSweep" in link.kinds())
         assert (link.last(p.StartSweep).name, link.last(p.StartSweep).trials) == (NAME, 5)
+
+
+async def test_keys_typed_before_a_question_is_there_answer_it(bench: Bench) -> None:
+    link = FakeLink(bench.rows)
+    under_way(bench, link)
+    app, _ = bench.open(link)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await heard(pilot, app)
+        await pilot.press("f6")
+        for key in ("escape", "down", "enter"):  # all at once: stop this run alone
+            app.simulate_key(key)
+        await until(pilot, lambda: "StopTraining" in link.kinds())
+        assert not link.last(p.StopTraining).sweep
+        for key in ("f10", "enter"):  # end the sweep, then quit
+            app.simulate_key(key)
+        await until(pilot, lambda: link.closed)
