@@ -118,7 +118,7 @@ class Terminal:
         os.close(self.fd)
         self.fd = -1
 
-    def ended(self, seconds: float = 20) -> int:
+    def ended(self, seconds: float = 60) -> int:
         """The exit status, once the program has ended."""
         deadline = time.monotonic() + seconds
         while self.child.poll() is None and time.monotonic() < deadline:
