@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from tests.tiny import reviews
 from workbench import runs
 from workbench import session as sessions
 from workbench.session import Session
@@ -131,3 +133,32 @@ def test_the_threads_that_a_run_computes_with_are_written_down(
     forked("train", "tiny", *words)
     noted = json.loads((tmp_path / "runs" / "tiny-1" / "environment.json").read_text())
     assert noted["threads"] == 2
+
+
+def test_a_preset_goes_by_the_task_that_the_rows_are_for(
+    forked: Run, session: Session, tmp_path: Path
+) -> None:
+    """Running text gains by two epochs, answers by three."""
+    text = replace(session, prompts=[replace(session.prompt(), template="", completion="")])
+    rows = [{"text": f"{row['text']} And so on."} for row in reviews(40)]
+    (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sessions.save(text, tmp_path / "sessions" / "tiny.toml")
+    words = ["--preset", "best", "--set", "training.max_steps=1", "--in-process"]
+    forked("train", "tiny", *words)
+    made = sessions.load(tmp_path / "runs" / "tiny-1" / "session.toml").training
+    assert (made.task, made.num_train_epochs, made.max_steps) == ("pretraining", 2.0, 1)
+
+
+def test_a_run_that_goes_on_takes_no_other_name(forked: Run, session: Session) -> None:
+    done = forked("train", "tiny", "--resume", "a", "--name", "b", "--in-process", check=1)
+    assert "leave out --set, --preset, --plan and --name" in done.stderr
+
+
+def test_a_plan_says_what_has_no_part_in_a_run_and_that_few_rows_tell_little(
+    forked: Run, session: Session
+) -> None:
+    words = ["--set", "training.evaluation_rows=50", "--set", "model.adapter=tiny-9"]
+    plan = json.loads(forked("train", "tiny", "--plan", "--json", "--in-process", *words).stdout)
+    advice = " ".join(plan["advice"])
+    assert "without what tiny-9 learnt" in advice
+    assert f"Only {plan['evaluation_rows']} rows are kept to evaluate on" in advice
