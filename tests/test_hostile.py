@@ -93,18 +93,14 @@ def test_what_cannot_be_sent_is_answered(session: Session, tmp_path: Path) -> No
     assert done.stderr.splitlines()[-1].startswith("workbench: ")
 
 
+@pytest.mark.parametrize("host", [[], ["--in-process"]])
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_closed_stream_is_no_trouble(session: Session, tmp_path: Path, closed: str) -> None:
-    """To a host that is started with it closed, too."""
-    done = run(tmp_path, "generate", "tiny", "--row", "1", before=closed)
+def test_a_closed_stream_is_no_trouble(
+    session: Session, tmp_path: Path, host: list[str], closed: str
+) -> None:
+    done = run(tmp_path, "generate", "tiny", "--row", "1", *host, before=closed)
     assert done.returncode == 0
     assert "Error" not in done.stderr
-
-
-def test_closed_streams_are_no_trouble_in_one_process(session: Session, tmp_path: Path) -> None:
-    words = ["generate", "tiny", "--row", "1", "--in-process"]
-    done = run(tmp_path, *words, before="<&- >&- 2>&-")
-    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("words", [["runs"], ["schema"], ["generate", "tiny", "--in-process"]])

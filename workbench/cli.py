@@ -11,7 +11,7 @@ from workbench import __version__
 from workbench.parsers.prompts import evaluate, generate, optimize
 from workbench.parsers.rows import data, rows, tokens
 from workbench.parsers.training import eject, export, list_runs, sweep, train
-from workbench.parsers.words import Parser, parser
+from workbench.parsers.words import Parser, parser, settings_argument
 from workbench.text import one_line
 
 EPILOG = """\
@@ -119,14 +119,8 @@ def new(words: list[str]) -> int:
     reader.add_argument("file", type=Path, metavar="FILE", help="such as sessions/mine.toml")
     reader.add_argument("--model", default="", help="a starter, a hub id, a folder or a GGUF file")
     reader.add_argument("--dataset", default="", help="a starter, a file, a folder or a hub id")
-    reader.add_argument(
-        "--set",
-        dest="assignments",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a setting that is not to have its default, such as dataset.mapping.prompt=question; "
-        "may be given several times",
+    settings_argument(
+        reader, "a setting that is not to have its default, such as dataset.mapping.prompt=question"
     )
     options = reader.parse_args(words)
     from workbench.commands.new import new_session

@@ -94,6 +94,15 @@ def test_a_grid_cut_short_between_two_words_to_its_memory_loses_no_combination(
     assert again.advanced().state == "finished"
 
 
+def test_what_a_sweep_tries_is_written_down_where_the_session_names_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = made(tmp_path, ranges={})
+    monkeypatch.setattr("workbench.sweeping.ranges.ranges_around", lambda _: {})
+    assert Sweep(sweep.folder).ranges == sweep.ranges
+    assert {one.setting for one in sweep.ranges} == set(RANGES)
+
+
 def test_a_sweep_can_be_made_longer(tmp_path: Path) -> None:
     sweep = made(tmp_path, trials=3)
     go_on(sweep, 9)

@@ -290,6 +290,7 @@ def settled(values: list[Any], **chosen: Any) -> ClassificationSettings:
         ([0.5, 1.0, -2.25], "regression", []),
         ([["b", "a"], ["a"], []], "multi_label", ["a", "b"]),
         (["a, b", "b,c", "a;c", "c|a|b"], "multi_label", ["a", "b", "c"]),
+        (["1,2", "1,3", "2,3", "2,1", "3,1"], "single_label", ["1,2", "1,3", "2,1", "2,3", "3,1"]),
         (["Paris, TX", "Rome, NY"], "single_label", ["Paris, TX", "Rome, NY"]),
     ],
 )

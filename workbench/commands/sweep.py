@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from workbench import session as sessions
-from workbench.commands.client import connected, duration, progress
+from workbench.commands.client import Client, connected, duration, progress
 from workbench.commands.starting import find_session
 from workbench.commands.train import with_preset
 from workbench.named import assign, with_value
@@ -38,6 +38,7 @@ def sweep(
     figure."""
     path, _ = find_session(word)
     begun = begun_before(path, name)
+    before = begun or sessions.load(path)
 
     def checked(session: Session) -> Session:
         session = replace(session, sweep=sweep_settings(session, ranges, settings))
@@ -47,43 +48,49 @@ def sweep(
             check(session)
         return session
 
-    session = checked(assign(begun or sessions.load(path), assignments))
     request = StartSweep(
-        session=session,
+        session=checked(assign(before, assignments)),
         session_path=str(path.absolute()),
         folder=str(sessions.workspace(path)),
         name=name,
         trials=int(settings.get("trials", 0)),
     )
-    last: SweepAdvanced | None = None
-    said: set[int] = set()
     with connected(path, in_process) as client, progress() as show:
         if preset:
-            made = with_preset(
-                client, begun or sessions.load(path), path, preset, assignments, show
-            )
+            made = with_preset(client, before, path, preset, assignments, show)
             request = replace(request, session=checked(made))
-        for event in client.ask(request, stoppable=True):
-            show(event)
-            if not isinstance(event, SweepAdvanced):
-                continue
-            if last is None:
-                words = f"Sweep {event.name}: {event.wanted} runs, by {event.metric}"
-                print(one_line(words), file=sys.stderr, flush=True)
-                said = {one.number for one in event.trials if one.state in DONE}
-            for one in event.trials:
-                if one.state in DONE and one.number not in said:
-                    said.add(one.number)
-                    line = trial_line(one, event.wanted)
-                    print(line, file=sys.stderr, flush=True)
-            last = event
+        last = follow(client, request, show)
+    return tell(path, last, save_best, as_json)
+
+
+def follow(client: Client, request: StartSweep, show: Any) -> SweepAdvanced:
+    """Begin a sweep, or go on with one, and say each run as it ends; what it has found at its end.
+
+    Raises:
+        RefusedError: where it was given up before its first run.
+    """
+    last: SweepAdvanced | None = None
+    said: set[int] = set()
+    for event in client.ask(request, stoppable=True):
+        show(event)
+        if not isinstance(event, SweepAdvanced):
+            continue
+        if last is None:
+            words = f"Sweep {event.name}: {event.wanted} runs, by {event.metric}"
+            print(one_line(words), file=sys.stderr, flush=True)
+            said = {one.number for one in event.trials if one.state in DONE}
+        for one in event.trials:
+            if one.state in DONE and one.number not in said:
+                said.add(one.number)
+                print(trial_line(one, event.wanted), file=sys.stderr, flush=True)
+        last = event
     if last is None:
         raise RefusedError("The sweep was given up before its first run.")
     trials = [  # its last word may come after the answer to a cancel
         replace(one, state="interrupted") if one.state == "running" else one for one in last.trials
     ]
     state = "stopped" if last.state == "running" else last.state
-    return tell(path, replace(last, trials=trials, state=state), save_best, as_json)
+    return replace(last, trials=trials, state=state)
 
 
 def show(word: str, name: str, save_best: bool, as_json: bool) -> int:

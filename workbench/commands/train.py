@@ -170,7 +170,8 @@ def train(
     """Say what the run will take, start it, and follow it. Returns 0 when it finished or was
     stopped, 1 when it failed or cannot begin, 130 when it was given up before it began."""
     path, _ = find_session(word)
-    session = assign(sessions.load(path), assignments)
+    before = sessions.load(path)
+    session = assign(before, assignments)
     if detach and in_process:
         raise RefusedError("--detach needs a worker process: leave out --in-process.")
     if resume and (assignments or preset or only_plan or name):
@@ -193,7 +194,7 @@ def train(
     try:
         with connected(path, in_process) as client, progress() as show:
             if preset:
-                session = with_preset(client, sessions.load(path), path, preset, assignments, show)
+                session = with_preset(client, before, path, preset, assignments, show)
                 request = replace(request, session=session)
             if not resume:
                 plan = plan_of(client, session, path, show)

@@ -2,18 +2,14 @@
 
 import argparse
 
-from workbench.parsers.words import count, parser, session_argument
+from workbench.parsers.words import count, parser, session_argument, settings_argument
 
 
 def change_arguments(reader: argparse.ArgumentParser) -> None:
-    reader.add_argument(
-        "--set",
-        dest="assignments",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="another value for a setting of the session, such as training.learning_rate=1e-4; "
-        "may be given several times; the session's file is not changed",
+    settings_argument(
+        reader,
+        "another value for a setting of the session, whose file is not changed, such as "
+        "training.learning_rate=1e-4",
     )
     reader.add_argument(
         "--preset",

@@ -32,6 +32,18 @@ def session_argument(words: argparse.ArgumentParser) -> None:
     words.add_argument("session", metavar="SESSION", help="a session file, or a starter's name")
 
 
+def settings_argument(reader: argparse.ArgumentParser, help: str) -> None:
+    """--set, any number of times; `assignments` in what is read."""
+    reader.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"{help}; may be given several times",
+    )
+
+
 def variant_argument(reader: argparse.ArgumentParser) -> None:
     reader.add_argument(
         "--variant",

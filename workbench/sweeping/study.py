@@ -22,6 +22,7 @@ from workbench.protocol import RunState, SweepAdvanced, Trial
 from workbench.runs import RunError, full_name, greater_is_better
 from workbench.session import Session
 from workbench.sweeping.ranges import Range, combinations, ranges_of, wanted
+from workbench.usual import ranges_around
 
 if TYPE_CHECKING:
     import optuna
@@ -60,13 +61,15 @@ class Sweep:
 
     @classmethod
     def create(cls, workspace: Path, name: str, session: Session) -> "Sweep":
-        """A new sweep.
+        """A new sweep; what it tries is written down, whatever is usual when it is gone on with.
 
         Raises:
             RangeError: where its ranges cannot be tried.
             RunError: where there is one of that name, or it cannot be written.
         """
         ranges_of(session)
+        tried = session.sweep.ranges or ranges_around(session.training)
+        session = replace(session, sweep=replace(session.sweep, ranges=tried))
         runs.check_name(name)
         folder = workspace / "sweeps" / name
         try:

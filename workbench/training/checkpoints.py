@@ -5,6 +5,7 @@ Knows folders and tensors; what is in a checkpoint is the Trainer's.
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,6 +52,17 @@ def step_of(checkpoint: Path) -> int:
     if not steps or not (checkpoint / "trainer_state.json").exists():
         raise TrainingError(f"{checkpoint} is no whole checkpoint; resume from another.")
     return steps[0]
+
+
+def counters_at(
+    step: int, lines: list[dict[str, Any]], events: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """tokens, seconds and memory_peak up to the checkpoint of a step: by its event, or by the last
+    line of metrics."""
+    saved = [one for one in runs.standing(events) if one.get("event") == "checkpoint"]
+    counted = [one for one in saved if one.get("step") == step and "tokens" in one]
+    counted = counted or [line for line in lines if "tokens" in line]
+    return counted[-1] if counted else {}
 
 
 def has_broken_weights(model: nn.Module) -> bool:

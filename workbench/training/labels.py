@@ -26,6 +26,7 @@ from workbench.training.examples import choose_rows, read
 
 MANY = 100  # different labels from which on it is asked whether they are labels
 FEWEST = 5  # rows a label, on average, below which they are none
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")  # 1,5: one number, not two labels
 LARGEST = 1e18  # a number to learn: of a larger one the squared error is none in float32
 SHOWN = 6  # labels named in an error
 LABEL_ROLES = ("label", "completion", "output", "target")  # by format
@@ -174,7 +175,9 @@ def kind_of(raws: Sequence[Any], named: bool) -> tuple[Problem, str]:
         return "multi_label", "the label column holds lists"
     texts = {one.strip() for one in there if isinstance(one, str)}
     parts = {part for one in texts for part in several(one)}
-    if len(texts) > len(parts) and not named and all(isinstance(one, str) for one in there):
+    numbers = all(DECIMAL_COMMA.fullmatch(one) for one in texts)
+    all_texts = all(isinstance(one, str) for one in there)
+    if len(texts) > len(parts) and all_texts and not (named or numbers):
         return "multi_label", f"its texts are {len(parts)} labels, several in a row"
     numbers = bool(there) and not named and all(is_number(one) for one in there)
     if numbers and any(float(one) % 1 for one in there):

@@ -18,7 +18,7 @@ from workbench import journal, runs
 from workbench.processor import cores
 from workbench.session import TrainingSettings
 from workbench.training.best import Best
-from workbench.training.checkpoints import drop_later, drop_old
+from workbench.training.checkpoints import counters_at, drop_later, drop_old
 from workbench.training.computing import leaving_one
 from workbench.training.crowding import Crowding, Vacancy, idle_seconds
 from workbench.training.errors import StopRequested
@@ -44,7 +44,7 @@ class Recorder(TrainerCallback):
 
     `about` goes into the event that opens the run; `first_step` is the step that it goes on from.
     What the Trainer does for it: `checks` the evaluation before the first step, `evaluates` (None
-    where there is nothing to evaluate), `saves` a checkpoint, `logs` the steps since the last line.
+    where there is nothing to evaluate), `saves` a checkpoint.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class Recorder(TrainerCallback):
         self.about, self.first_step = about, first_step
         self.checks: Callable[[], object] = nothing
         self.saves: Callable[[], object] = nothing
-        self.logs: Callable[[], object] = nothing
         self.evaluates: Callable[[], object] | None = None
         self.steering = Steering(settings, run)
         self.gpus = Gpus()
@@ -81,7 +80,7 @@ class Recorder(TrainerCallback):
         drop_later(self.run.checkpoints, step)
         lines = journal.read(self.run.folder / "metrics.jsonl")
         events = journal.read(self.run.folder / "events.jsonl")
-        before = counters(lines, events, step)
+        before = counters_at(step, lines, events)
         self.step = step
         self.tokens = int(before.get("tokens") or 0)
         self.memory_peak = int(before.get("memory_peak") or 0)
@@ -129,8 +128,9 @@ class Recorder(TrainerCallback):
             self.forecast.note(what, time.perf_counter() - begun)
         return made
 
-    def hold(self, control: TrainerControl) -> None:
-        """While the person has it paused: serve, do what is asked, and train nothing."""
+    def hold(self, control: TrainerControl, logs: Callable[[], object]) -> None:
+        """While the person has it paused: serve, do what is asked, and train nothing. `logs` the
+        steps since the last line."""
         if not self.steering.paused or self.step >= self.total_steps:
             return
         said = -math.inf
@@ -144,13 +144,13 @@ class Recorder(TrainerCallback):
                     control.should_save = control.should_training_stop = True
                     control.should_log = True
                     return
-                if self.do_now(control):
+                if self.do_now(control, logs):
                     said = -math.inf
                 else:
                     time.sleep(HELD)
         self.hooks.advanced(self.step, self.total_steps, "training")
 
-    def do_now(self, control: TrainerControl) -> bool:
+    def do_now(self, control: TrainerControl, logs: Callable[[], object]) -> bool:
         """What was asked for while it is paused; whether there was something."""
         wants_evaluation, wants_checkpoint = self.steering.evaluate, self.steering.checkpoint
         if wants_evaluation and self.evaluates is not None:
@@ -158,7 +158,7 @@ class Recorder(TrainerCallback):
             self.evaluates()
         if wants_checkpoint or control.should_save:
             control.should_save = False
-            self.logs()
+            logs()
             self.saves()
         return wants_evaluation or wants_checkpoint
 
@@ -349,9 +349,14 @@ class Recorder(TrainerCallback):
         if self.step not in self.saved:
             asked = {"asked": True} if self.steering.checkpoint else {}
             # The counters that a resumed run goes on from; the Trainer may log more seldom.
-            counted = {"tokens": self.tokens, "seconds": self.watch.seconds}
-            counted |= {"memory_peak": self.memory_peak}
-            self.run.event("checkpoint", step=self.step, **counted, **asked)
+            self.run.event(
+                "checkpoint",
+                step=self.step,
+                tokens=self.tokens,
+                seconds=self.watch.seconds,
+                memory_peak=self.memory_peak,
+                **asked,
+            )
             self.saved.add(self.step)
         self.steering.checkpoint = False
         if self.best.step == self.step:
@@ -384,16 +389,6 @@ class Recorder(TrainerCallback):
             now = int(self.process.memory_info().rss)
             self.memory_peak = max(self.memory_peak, now)
         return now
-
-
-def counters(
-    lines: list[dict[str, Any]], events: list[dict[str, Any]], step: int
-) -> dict[str, Any]:
-    """What was counted up to the checkpoint of a step: by its event, or by the last line."""
-    saved = [one for one in runs.standing(events) if one.get("event") == "checkpoint"]
-    counted = [one for one in saved if one.get("step") == step and "tokens" in one]
-    counted = counted or [line for line in lines if "tokens" in line]
-    return counted[-1] if counted else {}
 
 
 def has_figures(line: dict[str, Any]) -> bool:

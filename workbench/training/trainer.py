@@ -15,7 +15,7 @@ from workbench.inference.model import LoadedModel
 from workbench.training.checkpoints import has_broken_weights
 from workbench.training.errors import BrokenNumbersError, TrainingError
 from workbench.training.evaluating import Evaluating
-from workbench.training.recorder import Recorder, nothing
+from workbench.training.recorder import Recorder
 from workbench.training.sampler import EpochSampler
 
 if TYPE_CHECKING:
@@ -112,11 +112,7 @@ class Watched(Trainer):
             self.control.should_evaluate = self.control.should_save = False
             act(*arguments, **named)
 
-        self.recorder.logs = log_alone
-        try:
-            self.recorder.hold(self.control)
-        finally:
-            self.recorder.logs = nothing
+        self.recorder.hold(self.control, log_alone)
 
     # --- evaluations -------------------------------------------------------------------------
 

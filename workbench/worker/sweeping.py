@@ -162,10 +162,13 @@ class Sweeping:
     def is_of_the_machine(self, error: Exception) -> bool:
         """Whether no other trial would fare better: rows or model cannot be had, though trials do
         not differ in them."""
+        from workbench.catalogue import SourceError
+        from workbench.inference.errors import ModelError
+
         varied = ("dataset.", "model.", "training.method")
         if any(one.setting.startswith(varied) for one in self.sweep.ranges):
             return False
-        return type(error).__name__ in ("SourceError", "ModelError", "RunError")
+        return isinstance(error, SourceError | ModelError | runs.RunError)
 
     def over(self, folder: Path) -> bool:
         """Whether the run of a trial came to its end before the sweep could note it."""

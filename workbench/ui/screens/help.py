@@ -1,7 +1,6 @@
 """The help: every action by group, from the table of actions, and the keys within panes."""
 
 from itertools import groupby
-from typing import NamedTuple
 
 from workbench.ui.action import Action, Where
 from workbench.ui.actions import ACTIONS, shown_keys
@@ -59,18 +58,8 @@ FIRST = {
 }
 
 
-class Home(NamedTuple):
-    """Where the letters of a group of actions are heard."""
-
-    where: Where
-    words: str
-
-
-HOMES: dict[str, Home] = {
-    "Dataset": Home("dataset", "in the dataset pane, F2"),
-    "Output": Home("output", "in the output pane, F4"),
-    "Training": Home("monitor", "in the monitor pane, F6"),
-}
+# group → the pane in which its letters are heard
+HOMES: dict[str, Where] = {"Dataset": "dataset", "Output": "output", "Training": "monitor"}
 VIEWS: dict[Where, str] = {"compared_runs": "Runs", "happened": "Events", "pinned": "Answers"}
 
 
@@ -90,8 +79,7 @@ def draw(width: int, pane: str = "") -> list[Line]:
     first = FIRST.get(pane, ())
     lines: list[Line] = []
     for name, keys in sorted([*sections, *WITHIN], key=lambda section: section[0] not in first):
-        where = f"  letters and numbers: {HOMES[name].words}" if name in HOMES else ""
-        lines += [[], [(name, "title"), (where, "quiet")]]
+        lines += [[], [(name, "title"), (home_of(name), "quiet")]]
         for key, words in keys:
             text = wrap(words, width - 24)
             lines += [
@@ -101,11 +89,19 @@ def draw(width: int, pane: str = "") -> list[Line]:
     return lines[1:]
 
 
+def home_of(group: str) -> str:
+    """Where most letters of a group are heard, and the key that goes there; empty: anywhere."""
+    pane = HOMES.get(group)
+    if pane is None:
+        return ""
+    key = next(shown_keys(one) for one in ACTIONS if one.name == f"pane('{pane}')")
+    return f"  letters and numbers: in the {pane} pane, {key}"
+
+
 def help_of(action: Action) -> str:
     """What it does, and where, if not where most of its group do: letters mean another thing in
     each pane."""
-    home = HOMES.get(action.group)
-    if not action.where or (home and action.where == home.where):
+    if action.where in ("", HOMES.get(action.group)):
         return action.help
     return f"{VIEWS.get(action.where, action.where.capitalize())}: {action.help}"
 
