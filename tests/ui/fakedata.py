@@ -212,7 +212,7 @@ class FakeData:
             request.search.lower() in str(value).lower() for value in row.values()
         ):
             return False
-        if request.where and not row["rating"] > float(request.where.split(">")[1]):
+        if request.where and not row["rating"] > float(request.where.split(">")[1].split()[0]):
             return False
         if request.problem and number % 7:
             return False

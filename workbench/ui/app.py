@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from workbench.protocol import AnyEvent, Link
     from workbench.ui.base import Desk
-    from workbench.ui.panes.prompt import PromptPane
     from workbench.ui.widgets.table import Table
 
 TYPED = ("escape", "question_mark")  # keys that an editor or a sheet has its own use for
@@ -257,6 +256,8 @@ class WorkbenchApp(Doing):
 
     def on_descendant_focus(self, _event: DescendantFocus) -> None:
         """By where the focus is now: it may have moved on, and the news may overtake each other."""
+        if not self.screen_stack:
+            return  # news of before the end
         where = self.focused.ancestors_with_self if self.focused else []
         for pane in self.panes():
             inside = pane in where
@@ -270,5 +271,5 @@ class WorkbenchApp(Doing):
     def on_table_wanted(self, event: "Table.Wanted") -> None:
         self.browsing.read_rows(event.view, event.first, event.end)
 
-    def on_prompt_pane_edited(self, event: "PromptPane.Edited") -> None:
-        self.browsing.edit(event.prompt)
+    def on_prompt_pane_edited(self) -> None:
+        self.browsing.edit(self.prompt_pane.prompt)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from textual.app import App
 from textual.timer import Timer
 
 from workbench.session import LayoutSettings, Prompt, Session, workspace
 from workbench.text import one_line
+from workbench.ui.keys import OrderedKeys
 from workbench.ui.saving import Saving
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class SheetWithNews(Protocol):
         """Whether the event was for it."""
 
 
-class Base(App[Any]):
+class Base(OrderedKeys):
     dataset_pane: "DatasetPane"
     prompt_pane: "PromptPane"
     output_pane: "OutputPane"

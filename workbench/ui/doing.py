@@ -1,7 +1,5 @@
 """The actions: a method for each of the table. Sheets are imported when they are asked for."""
 
-import asyncio
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from workbench.ui.panes.output import OutputPane
     from workbench.ui.panes.prompt import PromptPane
 
-TYPED_WITHIN = 1.0  # seconds that an action waits for the keys before it
 OURS = {action.name.partition("(")[0] for action in ACTIONS}
 
 
@@ -49,22 +46,17 @@ class Doing(Running):
         )
 
     async def run_action(self, action: Any, *arguments: Any, **named: Any) -> bool:
-        """Keys pressed before that of an action of ours are typed first, however fast they came:
-        they wait for the editor, while the action's key does not."""
+        """What was typed before the key of an action of ours counts for it, told already or not."""
         if isinstance(action, str) and action.partition("(")[0] in OURS and self.made:
-            await self.let_type()
+            self.take_typed()
         return await super().run_action(action, *arguments, **named)
 
-    async def let_type(self) -> None:
-        pane, editor = self.prompt_pane, self.focused
-        if editor is None or editor not in pane.editors.values():
-            return
-        typed = asyncio.Event()
-        editor.call_later(typed.set)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(typed.wait(), TYPED_WITHIN)
-        if pane.take_typed():
-            self.browsing.edit(pane.prompt)
+    def take_typed(self) -> None:
+        pane = self.prompt_pane
+        if self.focused in pane.editors.values():
+            pane.take_typed()
+            if pane.prompt != self.session.prompt():
+                self.browsing.edit(pane.prompt)
 
     async def action_press(self, number: int) -> None:
         await self.run_action(ACTIONS[number].name)

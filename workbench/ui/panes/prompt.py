@@ -29,9 +29,7 @@ HINTS = {
 
 class PromptPane(Pane):
     class Edited(Message):
-        def __init__(self, prompt: Prompt) -> None:
-            super().__init__()
-            self.prompt = prompt
+        """Something was typed: `prompt` of the pane has it. Late news never bring an old text."""
 
     def __init__(self) -> None:
         super().__init__("prompt")
@@ -198,7 +196,7 @@ class PromptPane(Pane):
             if section.editor is event.text_area:
                 section.fold()
                 if self.take(section):
-                    self.post_message(self.Edited(self.prompt))
+                    self.post_message(self.Edited())
 
     def take(self, section: Section) -> bool:
         """Take what was typed in a section into the prompt. False where nothing was."""
@@ -209,7 +207,7 @@ class PromptPane(Pane):
         self.strip.redraw()
         return True
 
-    def take_typed(self) -> bool:
-        """Take all that was typed and not told yet into the prompt. False where nothing was."""
-        taken = [self.take(section) for section in self.all_sections()]
-        return any(taken)
+    def take_typed(self) -> None:
+        """Take all that was typed into the prompt, heard of or not."""
+        for section in self.all_sections():
+            self.take(section)
