@@ -14,7 +14,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.forking import Forking
+from tests.forking import Forking, have_hosts_forked
 from tests.terminal.terminal import WORKBENCH
 from tests.tiny import make_tiny_model, reviews
 from workbench import session as sessions
@@ -44,6 +44,9 @@ LONGEST = (
     "ui",
 )
 
+# What starts programs, and they hosts.
+STARTERS = {"forked", "forking", "workbench", "terminal", "open_line", "line"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
@@ -70,11 +73,18 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hosts of a test are its own, and end with it."""
+def own_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Hosts of a test are its own, forked off a process with the libraries, and end with it."""
     monkeypatch.setenv("WORKBENCH_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("WORKBENCH_LINGER", "60")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    own_host = request.node.get_closest_marker("own_host")
+    if STARTERS.intersection(request.fixturenames) and not own_host:
+        for name, value in request.getfixturevalue("forking").environment().items():
+            monkeypatch.setenv(name, value)
+        have_hosts_forked(monkeypatch.setattr)
     yield
     monkeypatch.setenv("WORKBENCH_STATE", str(tmp_path / "state"))
     end_hosts()

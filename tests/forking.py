@@ -1,10 +1,12 @@
-"""`workbench` in a process of its own that has the libraries already.
+"""`workbench` and its hosts in processes of their own that have the libraries already.
 
-A process that waits here has imported them once; each command is a fork of it, with the streams,
-the folder and the environment that a shell would give it. What is about how a command starts (what
-it imports, what native code prints meanwhile) is tested with the program itself.
+A process that waits here has imported them once. Each command, and each host that a command or the
+app starts, is a fork of it, with the streams, the folder and the environment that it would have
+been given. What is about how they start (what they import, what native code prints meanwhile, how
+many threads the libraries take) is tested with the programs themselves: the fixture `workbench` for
+commands, the marker `own_host` for hosts.
 
-    python -m tests.forking     reads a command a line, as JSON; writes its pid, then its status
+    python -m tests.forking SOCKET     forks for whoever connects, until its own input is closed
 """
 
 import gc
@@ -13,22 +15,45 @@ import json
 import os
 import pkgutil
 import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+
+from tests.starting.host import ask
 
 LIBRARIES = ("peft", "transformers.trainer", "transformers.models.llama.modeling_llama")
+STARTING = Path(__file__).with_name("starting")  # an interpreter that has hosts forked
+FORKS, PYTHON = "WORKBENCH_TESTS_FORKS", "WORKBENCH_TESTS_PYTHON"
 
 
 class Forking:
-    """Runs commands; the process that they are forked off is started with the first."""
+    """The process that all is forked off; it is started when it is first needed."""
 
     def __init__(self) -> None:
         self.parent: subprocess.Popen[bytes] | None = None
+        self.folder = tempfile.mkdtemp(prefix="workbench-tests-")
+        self.path = str(Path(self.folder) / "forks")
+
+    def start(self) -> None:
+        if self.parent is not None:
+            return
+        self.parent = subprocess.Popen(
+            [sys.executable, "-m", "tests.forking", self.path],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """With it a `workbench` has its hosts forked."""
+        self.start()
+        return {FORKS: self.path, PYTHON: sys.executable, "PYTHONPATH": str(STARTING)}
 
     def run(
         self, words: Sequence[str], folder: Path, seconds: float = 120
@@ -38,48 +63,36 @@ class Forking:
         Raises:
             subprocess.TimeoutExpired: when it does not end in time; it is killed.
         """
-        if self.parent is None:
-            self.parent = subprocess.Popen(
-                [sys.executable, "-m", "tests.forking"],
-                cwd=Path(__file__).parents[1],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-            )
-        assert self.parent.stdin
+        self.start()
         streams = [folder / f".{name}" for name in ("stdout", "stderr")]
-        asked = {
-            "words": words,
-            "folder": str(folder),
-            "environment": dict(os.environ),
-            "streams": [str(path) for path in streams],
-        }
-        self.parent.stdin.write(json.dumps(asked).encode() + b"\n")
-        pid = self.hear(60)
-        try:
-            status = self.hear(seconds)
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            self.hear(60)
-            raise subprocess.TimeoutExpired(words, seconds) from None
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        files = [os.open(os.devnull, os.O_RDONLY), *(os.open(path, flags) for path in streams)]
+        with ask(self.path, "command", list(words), str(folder), files) as line:
+            for file in files:
+                os.close(file)
+            answers = line.makefile()
+            pid = int(answers.readline())
+            line.settimeout(seconds)
+            try:
+                status = int(answers.readline())
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(words, seconds) from None
         out, err = (path.read_text(encoding="utf-8") for path in streams)
         for path in streams:
             path.unlink()
         return subprocess.CompletedProcess(words, status, out, err)
 
-    def hear(self, seconds: float) -> int:
-        assert self.parent
-        assert self.parent.stdout
-        if not select.select([self.parent.stdout], [], [], seconds)[0]:
-            raise TimeoutError
-        return int(self.parent.stdout.readline())
-
     def close(self) -> None:
         if self.parent is not None:
             self.parent.communicate()
+        shutil.rmtree(self.folder)
 
 
-def main() -> None:
+def main(path: str) -> None:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)  # whoever connects waits until the libraries are there
+    listener.listen(64)
     from workbench.worker.environment import prepare_environment
 
     prepare_environment()
@@ -93,31 +106,67 @@ def main() -> None:
                 importlib.import_module(module.name)
     gc.collect()
     gc.freeze()
-    for line in sys.stdin.buffer:
-        pid = os.fork()
-        if pid == 0:
-            become(**json.loads(line))
-            from workbench.cli import main as command
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+        line, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            serve(line)
+        line.close()
 
-            sys.exit(command())
-        print(pid, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+def serve(line: socket.socket) -> None:
+    """Fork what is asked for, and tell its pid and then its status."""
+    _, files, _, _ = socket.recv_fds(line, 1, 3)
+    answers = line.makefile("rw")
+    asked = json.loads(answers.readline())
+    pid = os.fork()
+    if pid == 0:
+        line.close()
+        answers.close()
+        sys.exit(become(files, **asked)())
+    for file in files:
+        os.close(file)
+    with suppress(OSError):  # whoever asked may be gone
+        print(pid, file=answers, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=answers, flush=True)
+    os._exit(0)
 
 
-def become(words: list[str], folder: str, environment: dict[str, str], streams: list[Any]) -> None:
-    """Be the command, as the shell would have started it."""
+def become(
+    files: list[int], what: str, words: list[str], folder: str, environment: dict[str, str]
+) -> Callable[[], int]:
+    """Be the program, as the shell would have started it; what is to be run."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, path in enumerate(streams, 1):
-        os.dup2(os.open(path, flags, 0o600), number)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
     sys.argv = ["workbench", *words]
+    if what == "host":
+        os.environ.pop("PYTHONPATH", None)
+        os.setsid()
+        from workbench.worker.host import main as host
+
+        return host
+    if FORKS in environment:
+        have_hosts_forked()
+    from workbench.cli import main as command
+
+    return command
+
+
+def have_hosts_forked(patch: Callable[[object, str, object], None] = setattr) -> None:
+    """In this process: what starts hosts has them forked."""
+    from workbench.worker import link
+
+    patch(link, "sys", SimpleNamespace(executable=str(STARTING / "python")))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

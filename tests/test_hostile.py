@@ -14,6 +14,8 @@ from tests.terminal.terminal import WORKBENCH
 from workbench import journal, runs
 from workbench.session import Session
 
+pytestmark = pytest.mark.usefixtures("forking")  # of the hosts; the commands are started as ever
+
 
 def run(
     folder: Path, *words: str | bytes, before: str = "", **environment: str

@@ -4,11 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.terminal.conftest import Open
 from workbench import journal, runs
 from workbench import session as sessions
 
 
+@pytest.mark.own_host
 def test_look_prompt_tune_ask_stop_compare_save_and_come_back(  # noqa: PLR0915 (one journey)
     terminal: Open, film_reviews: Path, tmp_path: Path
 ) -> None:

@@ -167,6 +167,7 @@ def test_hostile_text_is_shown_literally(terminal: Open, session: Session, tmp_p
     assert screen.child.poll() is None
 
 
+@pytest.mark.own_host
 def test_nothing_that_native_code_prints_reaches_the_screen(
     terminal: Open, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

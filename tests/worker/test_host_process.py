@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from tests.worker.conftest import Line
@@ -126,6 +127,7 @@ def test_an_idle_host_that_nobody_uses_ends(open_line: Open, monkeypatch) -> Non
     assert living() == []
 
 
+@pytest.mark.own_host
 def test_a_folder_named_like_a_library_is_not_taken_for_it_and_its_words_are_in_the_log(
     open_line: Open, session: Session, tmp_path: Path
 ) -> None:
