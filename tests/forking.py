@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +42,8 @@ class Forking:
         self.folder = tempfile.mkdtemp(prefix="workbench-tests-")
         self.path = str(Path(self.folder) / "forks")
 
-    def start(self) -> None:
+    def start(self, seconds: float = 120) -> None:
+        """Start it where it is not there, and wait until it has the libraries."""
         if self.parent is not None:
             return
         self.parent = subprocess.Popen(
@@ -49,6 +51,11 @@ class Forking:
             cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,
         )
+        deadline = time.monotonic() + seconds
+        while not os.path.exists(self.path):
+            assert self.parent.poll() is None, "it ended"
+            assert time.monotonic() < deadline, f"it did not start in {seconds} s"
+            time.sleep(0.05)
 
     def environment(self) -> dict[str, str]:
         """With it a `workbench` has its hosts forked."""
@@ -90,9 +97,6 @@ class Forking:
 
 
 def main(path: str) -> None:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)  # whoever connects waits until the libraries are there
-    listener.listen(64)
     from workbench.worker.environment import prepare_environment
 
     prepare_environment()
@@ -106,6 +110,10 @@ def main(path: str) -> None:
                 importlib.import_module(module.name)
     gc.collect()
     gc.freeze()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path + ".new")
+    listener.listen(64)
+    os.rename(path + ".new", path)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         line, _ = listener.accept()
