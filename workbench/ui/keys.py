@@ -3,7 +3,8 @@
 Textual gives a letter to the field that has the focus, and any other key only once it has bubbled
 from there up to the app. In a burst, as a slow line or a program sends it, they would overtake each
 other: a backspace deletes a letter typed after it, what follows a tab lands in the field before it
-(github.com/Textualize/textual/issues/6605). So a key waits until the one before it is done with.
+(github.com/Textualize/textual/issues/6605). So a key waits until the one before it is done with;
+letters that go to the same field, and a key that is held, need not wait for each other.
 """
 
 import time
@@ -14,9 +15,23 @@ from textual.app import App
 from textual.events import Event, Key, Paste
 from textual.message import Message
 from textual.message_pump import MessagePump
+from textual.widget import Widget
 
 PATIENCE = 1.0  # seconds that keys wait for one that a busy field does not get to
 GONE = 0.02  # seconds after which to look whether the field is there at all
+
+HELD = frozenset({"up", "down", "left", "right", "pageup", "pagedown"})
+HELD_IN_TEXT = frozenset({"left", "right", "backspace", "delete"})
+
+
+def kind_of(event: Event, target: Widget) -> str:
+    """Keys of a kind go the same way one behind the other, and no further; empty: it goes alone."""
+    if not isinstance(event, Key):
+        return ""
+    if event.is_printable and target.check_consume_key(event.key, event.character):
+        return "letters"
+    typed_in = target.check_consume_key("a", "a")
+    return event.key if event.key in (HELD_IN_TEXT if typed_in else HELD) else ""
 
 
 class OrderedKeys(App[Any]):
@@ -29,6 +44,8 @@ class OrderedKeys(App[Any]):
         self.key_under_way: OrderedKeys.Passed | None = None
         self.key_target: MessagePump | None = None
         self.key_screen: MessagePump | None = None  # of the last key
+        # To whom keys of a kind are handed on without a wait.
+        self.key_stream: tuple[MessagePump, str] | None = None
         self.key_since = 0.0
         self.key_watched = False
 
@@ -50,15 +67,23 @@ class OrderedKeys(App[Any]):
                 self.key_screen = self.screen  # its fields have to be there first
                 self.follow_key(self.screen)
                 continue
-            event = self.keys_waiting.popleft()
-            target = self.focused or self.screen
+            event, target = self.keys_waiting[0], self.focused or self.screen
+            kind = kind_of(event, target)
+            if self.key_stream is not None and self.key_stream != (target, kind):
+                self.follow_key(self.key_stream[0])  # first what came before it
+                continue
+            self.keys_waiting.popleft()
             await super().on_event(event)
-            # An action that has been done may have asked for the focus: it gets its turn, too.
-            self.follow_key(target if event.is_forwarded else self)
+            if event.is_forwarded and kind:
+                self.key_stream = target, kind
+            else:
+                # An action that has been done may have asked for the focus: it gets its turn, too.
+                self.follow_key(target if event.is_forwarded else self)
         if self.keys_waiting:
             self.watch_key()
 
     def follow_key(self, target: MessagePump) -> None:
+        self.key_stream = None
         passed = self.Passed()
         if target.post_message(passed):
             self.key_under_way, self.key_target = passed, target
