@@ -4,7 +4,7 @@ from it something is odd. Knows settings only.
 
 from dataclasses import dataclass
 
-from workbench.settings import Method, Task, TrainingSettings
+from workbench.settings import Method, SweepSettings, Task, TrainingSettings
 
 BILLION = 1e9
 LORA_LIKE: tuple[Method, ...] = ("lora", "dora", "rslora", "qlora")
@@ -58,9 +58,13 @@ def learning_rate(task: Task, method: Method, parameters: float = 0) -> tuple[Ra
     return rate, why
 
 
+def ranges_tried(sweep: SweepSettings, settings: TrainingSettings) -> dict[str, str]:
+    """What a sweep tries, as a session writes it: what it names, or else around the settings."""
+    return sweep.ranges or ranges_around(settings)
+
+
 def ranges_around(settings: TrainingSettings) -> dict[str, str]:
-    """What a sweep tries where it names nothing: around the settings there are, as a session
-    writes it."""
+    """The learning rate and, with LoRA, its rank, around what they are."""
     rate = settings.learning_rate or learning_rate(settings.task, settings.method)[0].usual
     found = {"training.learning_rate": f"{rate / 5:g}..{rate * 5:g} log"}
     if settings.method in LORA_LIKE:

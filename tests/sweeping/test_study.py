@@ -98,7 +98,7 @@ def test_what_a_sweep_tries_is_written_down_where_the_session_names_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = made(tmp_path, ranges={})
-    monkeypatch.setattr("workbench.sweeping.ranges.ranges_around", lambda _: {})
+    monkeypatch.setattr("workbench.usual.ranges_around", lambda _: {})
     assert Sweep(sweep.folder).ranges == sweep.ranges
     assert {one.setting for one in sweep.ranges} == set(RANGES)
 

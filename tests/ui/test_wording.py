@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from textual import events
 
 from tests.ui.conftest import Bench, ready, screen_text, until
 from tests.ui.fake import FakeLink
@@ -127,21 +126,6 @@ async def test_a_row_goes_with_its_number_settings_and_labels(bench: Bench) -> N
         request = link.last(p.RenderPrompt)
         assert request.model.url == "http://localhost:8000/v1"
         assert request.generation.temperature == 0.4
-
-
-async def test_keys_that_come_at_once_are_typed_before_an_action_is_done(bench: Bench) -> None:
-    """As over a slow line: the action's key must not overtake the letters before it."""
-    app, link = bench.open()
-    async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
-        await pilot.press("f3")
-        before = [one.template for one in app.session.prompts]
-        for key in ("x", "y", "ctrl+n", "f5"):
-            char = key if len(key) == 1 else None
-            app._driver.process_message(events.Key(key, char))  # type: ignore[union-attr]
-        await until(pilot, lambda: "Generate" in link.kinds())
-        assert app.session.prompt().name == "critic"
-        assert [one.template for one in app.session.prompts] == ["xy" + before[0], before[1]]
 
 
 # --- what may come at the cursor -----------------------------------------------------------------

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from workbench.named import value_at, with_value, with_words
 from workbench.session import Session, SessionError
 from workbench.settings import SweepSettings
-from workbench.usual import ranges_around
+from workbench.usual import ranges_tried
 
 MOST = 1000  # combinations of a grid
 
@@ -45,7 +45,7 @@ def ranges_of(session: Session) -> list[Range]:
     Raises:
         RangeError: naming the setting and what was expected.
     """
-    named = session.sweep.ranges or ranges_around(session.training)
+    named = ranges_tried(session.sweep, session.training)
     found = [parse(session, setting, text) for setting, text in named.items()]
     if session.sweep.method == "grid":
         for one in found:

@@ -22,7 +22,7 @@ from workbench.protocol import RunState, SweepAdvanced, Trial
 from workbench.runs import RunError, full_name, greater_is_better
 from workbench.session import Session
 from workbench.sweeping.ranges import Range, combinations, ranges_of, wanted
-from workbench.usual import ranges_around
+from workbench.usual import ranges_tried
 
 if TYPE_CHECKING:
     import optuna
@@ -68,7 +68,7 @@ class Sweep:
             RunError: where there is one of that name, or it cannot be written.
         """
         ranges_of(session)
-        tried = session.sweep.ranges or ranges_around(session.training)
+        tried = ranges_tried(session.sweep, session.training)
         session = replace(session, sweep=replace(session.sweep, ranges=tried))
         runs.check_name(name)
         folder = workspace / "sweeps" / name

@@ -175,9 +175,9 @@ def kind_of(raws: Sequence[Any], named: bool) -> tuple[Problem, str]:
         return "multi_label", "the label column holds lists"
     texts = {one.strip() for one in there if isinstance(one, str)}
     parts = {part for one in texts for part in several(one)}
-    numbers = all(DECIMAL_COMMA.fullmatch(one) for one in texts)
+    decimals = all(DECIMAL_COMMA.fullmatch(one) for one in texts)
     all_texts = all(isinstance(one, str) for one in there)
-    if len(texts) > len(parts) and all_texts and not (named or numbers):
+    if len(texts) > len(parts) and all_texts and not (named or decimals):
         return "multi_label", f"its texts are {len(parts)} labels, several in a row"
     numbers = bool(there) and not named and all(is_number(one) for one in there)
     if numbers and any(float(one) % 1 for one in there):

@@ -16,7 +16,7 @@ from workbench.ui.setting import change, shown, value
 from workbench.ui.units import plural
 from workbench.ui.widgets.field import Field
 from workbench.ui.widgets.lines import Line, clip, wrap
-from workbench.usual import ranges_around
+from workbench.usual import ranges_tried
 
 if TYPE_CHECKING:
     from workbench.ui.base import Base
@@ -61,7 +61,7 @@ class SweepScreen(Sheet):
             text = shown(value(self.session, ("sweep", name)))
             yield Horizontal(label, Field(text, id=f"set-{name}", placeholder=HINTS.get(name, "")))
         yield Text(self.draw_ranges)
-        ranges = list((self.session.sweep.ranges or ranges_around(self.session.training)).items())
+        ranges = list(ranges_tried(self.session.sweep, self.session.training).items())
         self.lines = max(LINES, len(ranges))
         for number in range(self.lines):
             name, words = ranges[number] if number < len(ranges) else ("", "")
